@@ -1,0 +1,47 @@
+-- Bookkeeping of TimeTracker itself, beside the tables that yoyo keeps.
+SET LOCAL lock_timeout = '5s';
+
+-- What each migration file held when it was applied: an edited one shows.
+CREATE TABLE IF NOT EXISTS migration_hashes (migration_id VARCHAR(255) PRIMARY KEY);
+
+ALTER TABLE migration_hashes
+    ADD COLUMN IF NOT EXISTS raw_sha256 VARCHAR(64),
+    ADD COLUMN IF NOT EXISTS normalised_sha256 VARCHAR(64),
+    ADD COLUMN IF NOT EXISTS recorded_at TIMESTAMP, ALTER recorded_at SET DEFAULT timezone('utc', now());
+
+UPDATE migration_hashes SET recorded_at = DEFAULT WHERE recorded_at IS NULL;
+
+ALTER TABLE migration_hashes
+    ALTER raw_sha256 SET NOT NULL,
+    ALTER normalised_sha256 SET NOT NULL,
+    ALTER recorded_at SET NOT NULL;
+
+-- What was done once and never comes again, such as the default rows.
+CREATE TABLE IF NOT EXISTS startup_marks (name VARCHAR(50) PRIMARY KEY);
+
+ALTER TABLE startup_marks
+    ADD COLUMN IF NOT EXISTS value TEXT,
+    ADD COLUMN IF NOT EXISTS marked_at TIMESTAMP, ALTER marked_at SET DEFAULT timezone('utc', now());
+
+UPDATE startup_marks SET marked_at = DEFAULT WHERE marked_at IS NULL;
+
+ALTER TABLE startup_marks
+    ALTER value SET NOT NULL,
+    ALTER marked_at SET NOT NULL;
+
+-- Generated secrets. Row security without a policy hides every row from all but the owner,
+-- from roles with SELECT and from pg_read_all_data too.
+CREATE TABLE IF NOT EXISTS app_secrets (name VARCHAR(50) PRIMARY KEY);
+
+ALTER TABLE app_secrets
+    ENABLE ROW LEVEL SECURITY,
+    ADD COLUMN IF NOT EXISTS value TEXT,
+    ADD COLUMN IF NOT EXISTS created_at TIMESTAMP, ALTER created_at SET DEFAULT timezone('utc', now());
+
+UPDATE app_secrets SET created_at = DEFAULT WHERE created_at IS NULL;
+
+ALTER TABLE app_secrets
+    ALTER value SET NOT NULL,
+    ALTER created_at SET NOT NULL;
+
+REVOKE ALL ON app_secrets FROM PUBLIC;

@@ -1,0 +1,11 @@
+-- Analytics: counters by day, kept here and sent nowhere; settings.allow_analytics switches them off.
+SET LOCAL lock_timeout = '5s';
+
+CREATE TABLE IF NOT EXISTS analytics (
+    day DATE,
+    metric VARCHAR(100),
+    PRIMARY KEY (day, metric)
+);
+
+ALTER TABLE analytics ADD COLUMN IF NOT EXISTS value NUMERIC;
+ALTER TABLE analytics ALTER value SET NOT NULL;

@@ -1,0 +1,112 @@
+"""What is really in the database, read in two statements that write nothing and lock nothing."""
+
+import os
+
+from startup.errors import DatabaseUnusableError
+from startup.migrations import FOLDER
+
+SCHEMA_KINDS = frozenset(
+    ["table", "column", "primary key", "unique", "foreign key", "check", "index", "trigger", "function"]
+)
+YOYO_TABLES = frozenset(["_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock"])
+
+
+def question(name: str) -> str:
+    """The text of sql/runner/NAME.sql."""
+    with open(os.path.join(FOLDER, "runner", f"{name}.sql"), encoding="ascii") as file:
+        return file.read()
+
+
+class State:
+    """One reading of the database.
+
+    server      name -> value: version, backend pid, role, schema, read only, standby
+    objects     'column users.id' -> its definitions, usually one ('integer NOT NULL SERIAL')
+    lacks       (object, privilege, SQL that grants it) for everything that this role may not do
+    sequences   'users.id' -> (qualified name of the sequence, why it cannot be read or None)
+    fulfilled   optional migration id -> whether its condition holds
+    applied     migration id -> when it was applied, in UTC
+    hashes      migration id -> (raw hash, normalised hash) of the file as it was applied
+    marks       what earlier starts noted: name -> value
+    has_rows    table -> whether it holds a row, for settings and app_secrets
+    positions   'users.id' -> (highest id or None, last value that the sequence gave)
+    """
+
+    def __init__(self):
+        self.server: dict[str, str] = {}
+        self.objects: dict[str, list[str]] = {}
+        self.lacks: list[tuple[str, str, str]] = []
+        self.sequences: dict[str, tuple[str, str | None]] = {}
+        self.fulfilled: dict[str, bool] = {}
+        self.applied: dict[str, str] = {}
+        self.hashes: dict[str, tuple[str, str]] = {}
+        self.marks: dict[str, str] = {}
+        self.has_rows: dict[str, bool] = {}
+        self.positions: dict[str, tuple[int | None, int]] = {}
+
+    @property
+    def schema(self) -> str:
+        """The schema in use."""
+        return self.server["schema"]
+
+    def has_table(self, name: str) -> bool:
+        """Whether the schema in use has this table."""
+        return f"table {name}" in self.objects
+
+
+def read_state(connection, optional=()) -> State:
+    """Read the state of the database behind an autocommit connection.
+
+    `optional` are the optional migration files, whose conditions are asked in the same statement.
+    Raises DatabaseUnusableError when it is not clear which schema is ours.
+    """
+    state = State()
+    asks, candidates = [], []
+    conditions = [
+        f"UNION ALL SELECT 'optional', '{file.id}', ({file.requires})::text, NULL" for file in optional if file.requires
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute("\n".join([question("catalog"), *conditions]))
+        for kind, name, definition, note in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
+            if kind in SCHEMA_KINDS:
+                state.objects.setdefault(f"{kind} {name}", []).append(definition)
+            elif kind == "server":
+                state.server[name] = definition
+            elif kind == "lacks":
+                state.lacks.append((name, definition, note))
+            elif kind == "sequence":
+                state.sequences[name] = (definition, note)
+            elif kind == "optional":
+                state.fulfilled[name] = definition == "true"
+            elif kind == "candidate":
+                candidates.append(name)
+            else:
+                asks.append(definition)
+        if len(candidates) > 1:
+            raise DatabaseUnusableError(
+                f"Tables of TimeTracker lie in the schemas {' and '.join(candidates)}, both on the search_path:"
+                " expected one. Say which by adding ?options=-csearch_path%3DNAME to DATABASE_URL"
+            )
+        if state.schema is None:
+            raise DatabaseUnusableError(
+                f"No schema on the search_path of role {state.server['role']} exists:"
+                " create it (CREATE SCHEMA ...), or ALTER ROLE ... SET search_path"
+            )
+        if asks:
+            cursor.execute("\nUNION ALL\n".join(asks))
+            for kind, name, first, second in cursor.fetchall():
+                _note_answer(state, kind, name, first, second)
+    return state
+
+
+def _note_answer(state: State, kind: str, name: str, first: str, second: str) -> None:
+    if kind == "applied":
+        state.applied[name] = first
+    elif kind == "hash":
+        state.hashes[name] = (first, second)
+    elif kind == "mark":
+        state.marks[name] = first
+    elif kind == "rows":
+        state.has_rows[name] = first == "true"
+    else:
+        state.positions[name] = (int(first) if first else None, int(second))

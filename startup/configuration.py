@@ -1,0 +1,166 @@
+"""The environment, read once: every setting is checked here, and all problems are told at once."""
+
+import os
+import re
+from collections import namedtuple
+
+from startup.conninfo import conninfo_from_url
+from startup.errors import UsageError
+
+Configuration = namedtuple(
+    "Configuration",
+    [
+        "conninfo",  # libpq's key=value string; holds the password, so it is never printed
+        "database_wait_seconds",
+        "lock_wait_seconds",
+        "heal",
+        "log_format",
+        "listen_address",
+        "port",
+        "secret_key",  # None: the one kept in the database
+        "admin_username",
+        "settings",  # what the environment says of the first settings row: column -> value or None
+    ],
+)
+
+YES_AND_NO = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+class Environment:
+    """Typed reading of environment variables; an empty variable counts as unset. Collects `problems`."""
+
+    def __init__(self, variables):
+        self.variables = variables
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str | None:
+        """The variable without surrounding white space."""
+        return self.variables.get(name, "").strip() or default
+
+    def _rejected(self, name: str, expected: str) -> None:
+        self.problems.append(f"{name}={self.text(name)}: expected {expected}")
+
+    def whole_number(self, name: str, default: int | None, lowest: int, highest: int) -> int | None:
+        """A whole number from `lowest` to `highest`."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+            self._rejected(name, f"a whole number from {lowest} to {highest}")
+            return default
+        return int(text)
+
+    def yes_or_no(self, name: str, default: bool | None) -> bool | None:
+        """true/false, yes/no, on/off or 1/0, in any case."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if text.lower() not in YES_AND_NO:
+            self._rejected(name, "yes or no (or true/false, on/off, 1/0)")
+            return default
+        return YES_AND_NO[text.lower()]
+
+    def choice(self, name: str, *choices: str) -> str:
+        """One of `choices`; the first is the default."""
+        text = self.text(name, choices[0])
+        if text not in choices:
+            self._rejected(name, " or ".join(choices))
+        return text
+
+    def matching(self, name: str, pattern: str, expected: str, default: str | None = None) -> str | None:
+        """Text that matches the regular expression `pattern` as a whole."""
+        text = self.text(name)
+        if text is not None and not re.fullmatch(pattern, text):
+            self._rejected(name, expected)
+        return text or default
+
+    def time_zone(self, name: str) -> str | None:
+        """The name of a time zone of the IANA database."""
+        text = self.text(name)
+        if text is not None and not _is_time_zone(text):
+            self._rejected(name, "a time zone such as Europe/Rome")
+        return text
+
+    def or_file(self, name: str) -> str | None:
+        """The variable, or the content of the file that the variable NAME_FILE names (a secret of Docker)."""
+        path = self.text(name + "_FILE")
+        if path is None:
+            return self.text(name)
+        if self.text(name) is not None:
+            self.problems.append(f"{name} and {name}_FILE are both set: expected one of them")
+            return None
+        try:
+            with open(path, encoding="utf-8") as file:
+                content = file.read().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            self.problems.append(f"{name}_FILE={path}: cannot be read: {reason}")
+            return None
+        if not content:
+            self.problems.append(f"{name}_FILE={path}: the file is empty")
+        return content
+
+
+def _is_time_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # only when TZ is set
+
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _conninfo(environment: Environment) -> str | None:
+    given = [name for name in ("DATABASE_URL", "DATABASE_URL_FILE") if name in environment.variables]
+    before = len(environment.problems)
+    url = environment.or_file("DATABASE_URL")
+    if len(environment.problems) > before:
+        return None
+    if url is None:
+        if any(environment.text(name) for name in ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")):
+            return ""  # libpq reads its own variables
+        state = "empty" if given else "not set"
+        environment.problems.append(
+            f"DATABASE_URL is {state}: expected postgresql://user:password@host:5432/database"
+            " (or DATABASE_URL_FILE, or PGHOST and its like)"
+        )
+        return None
+    try:
+        return conninfo_from_url(url)
+    except ValueError as error:
+        environment.problems.append(f"DATABASE_URL is malformed: {error}")
+        return None
+
+
+def read_configuration(variables=os.environ) -> Configuration:
+    """Read the settings out of environment variables (a mapping of str to str).
+
+    Raises UsageError with one sentence for each variable that is wrong.
+    """
+    environment = Environment(variables)
+    administrators = environment.text("ADMIN_USERNAMES", "admin").split(",")
+    configuration = Configuration(
+        conninfo=_conninfo(environment),
+        database_wait_seconds=environment.whole_number("DATABASE_WAIT_SECONDS", 60, 0, 86_400),
+        lock_wait_seconds=environment.whole_number("LOCK_WAIT_SECONDS", 300, 0, 86_400),
+        heal=environment.yes_or_no("HEAL", True),
+        log_format=environment.choice("LOG_FORMAT", "text", "json"),
+        listen_address=environment.text("LISTEN_ADDRESS", "127.0.0.1"),
+        port=environment.whole_number("PORT", 8080, 1, 65_535),
+        secret_key=environment.or_file("SECRET_KEY"),
+        admin_username=administrators[0].strip() or "admin",
+        settings={
+            "timezone": environment.time_zone("TZ"),
+            "currency": environment.matching("CURRENCY", "[A-Z]{3}", "three capital letters such as EUR"),
+            "rounding_minutes": environment.whole_number("ROUNDING_MINUTES", None, 1, 60),
+            "single_active_timer": environment.yes_or_no("SINGLE_ACTIVE_TIMER", None),
+            "allow_self_register": environment.yes_or_no("ALLOW_SELF_REGISTER", None),
+            "idle_timeout_minutes": environment.whole_number("IDLE_TIMEOUT_MINUTES", None, 1, 1_440),
+        },
+    )
+    if len(configuration.admin_username) > 80:
+        environment.problems.append("ADMIN_USERNAMES: the first name has over 80 characters")
+    if environment.problems:
+        raise UsageError(*environment.problems)
+    return configuration

@@ -1,0 +1,44 @@
+"""The start-up log: one line a step on stderr, as plain text or as JSON lines (LOG_FORMAT=json)."""
+
+import json
+import sys
+import time
+
+_as_json = False
+
+
+def choose_format(name: str) -> None:
+    """Write 'text' or 'json' lines from now on."""
+    global _as_json
+    _as_json = name == "json"
+
+
+def write(message: str, level: str = "info", **fields: object) -> None:
+    """Write one line; `fields` are added to a JSON line only. Levels: info, notice, warning, error."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if _as_json:
+        line = json.dumps({"time": now, "level": level, "message": message} | fields, default=str)
+    else:
+        line = f"{now} {'' if level == 'info' else level + ': '}{message}"
+    print(line, file=sys.stderr, flush=True)
+
+
+def step(message: str, since: float, **fields: object) -> None:
+    """Write that a step which began at `since` (time.perf_counter()) is done, with its time."""
+    milliseconds = round((time.perf_counter() - since) * 1000)
+    write(f"{message} ({milliseconds} ms)", milliseconds=milliseconds, **fields)
+
+
+def notice(message: str, **fields: object) -> None:
+    """Write what the operator may like to know."""
+    write(message, "notice", **fields)
+
+
+def warning(message: str, **fields: object) -> None:
+    """Write what the operator should look at; the start goes on."""
+    write(message, "warning", **fields)
+
+
+def error(message: str, **fields: object) -> None:
+    """Write why the start ends."""
+    write(message, "error", **fields)

@@ -1,0 +1,29 @@
+"""Rehearsing the pending migrations in a transaction that is rolled back."""
+
+from startup import defaults
+from startup.apply import rehearse
+from startup.catalog import State, question
+from startup.migrations import MigrationFile, pending
+from startup.verification import table_of, type_of
+
+
+def rehearse_all(connection, state: State, files: list[MigrationFile], optional: list[MigrationFile]) -> None:
+    """Print what a start would do, and the locks that it would take on tables that are there already.
+
+    Raises MigrationFailedError for what would fail, LockTimeoutError while somebody else migrates.
+    """
+    todo = pending(state.applied, files)
+    with connection.cursor() as cursor:
+        cursor.execute(question("session"), {"schema": state.schema})
+    tables = {table_of(name) for name in state.objects if type_of(name) == "table"}
+    for file, locks in rehearse(connection, state.schema, [file for file in todo if file.transactional], tables):
+        print(f"{file.id}: would be applied; {', '.join(locks) or 'locks no table that is there already'}")
+    for file in todo:
+        if not file.transactional:
+            print(f"{file.id}: would be applied outside a transaction; SHARE UPDATE EXCLUSIVE, readers and writers go on")
+    for file in pending(state.applied, optional, state.fulfilled):
+        print(f"{file.id}: would be tried (optional)")
+    if defaults.missing(state):
+        print("The defaults that are missing would be inserted")
+    elif not todo:
+        print("Nothing is pending")

@@ -1,0 +1,111 @@
+"""What a start tells the operator, and what verify and status print."""
+
+import json
+import os
+import socket
+import sys
+
+import psycopg2
+
+from startup import __version__, heal, log, machine
+from startup.catalog import State
+from startup.migrations import MigrationFile, edited, pending
+from startup.verification import Difference, Verification
+
+
+def tell_connection(connection, state: State, since: float) -> None:
+    """Say where this runs and which database it reached."""
+    host, info = socket.gethostname(), connection.info
+    addresses = machine.addresses()
+    driver = psycopg2.__version__.split()[0]
+    log.write(
+        f"TimeTracker {__version__}, Python {sys.version.split()[0]}, psycopg2 {driver},"
+        f" on {host} ({', '.join(addresses) or 'loopback only'})",
+        version=__version__, host=host, addresses=addresses,
+    )  # fmt: skip
+    place = info.host if info.host.startswith("/") else f"{info.host}:{info.port}"
+    log.step(
+        f"Connected to PostgreSQL {state.server['version']} at {place}, database {info.dbname},"
+        f" schema {state.schema}, as {state.server['role']}",
+        since,
+        database_host=info.host, database_port=info.port, database=info.dbname,
+        database_schema=state.schema, server_version=state.server["version"],
+    )  # fmt: skip
+
+
+def tell_migrations(state: State, files: list[MigrationFile], optional: list[MigrationFile]) -> None:
+    """Say which migrations are applied, and what is odd about them."""
+    applied = [file for file in files if file.id in state.applied]
+    log.write(
+        f"{len(applied)} migrations applied, {len(pending(state.applied, files))} pending",
+        applied=len(applied), pending=len(pending(state.applied, files)),
+    )  # fmt: skip
+    for file in applied:
+        if edited(file, state.hashes.get(file.id)):
+            log.warning(
+                f"{file.id}.sql was edited after it had been applied: expected the file as released."
+                " The schema is verified all the same; put the file back, and what it should change into a new one"
+            )
+    for id in heal.unknown_ids(state, files):
+        log.notice(f"{id} is applied, and this version has no such file: a newer version was here; nothing is healed")
+    for file in pending(state.applied, optional):
+        if not state.fulfilled[file.id]:
+            log.notice(f"{file.id} was not tried: it requires {file.requires}")
+
+
+def tell_verification(verification: Verification) -> None:
+    """Say what the verification found: errors and warnings by name, notices by their number."""
+    notices = 0
+    for difference in verification.differences:
+        if difference.severity == "notice":
+            notices += 1
+        else:
+            log.write(describe(difference), difference.severity, **difference._asdict())
+    kept = f"; {notices} notices, python runner.py verify lists them" if notices else ""
+    if verification.ok:
+        count = len(verification.state.objects)
+        log.write(f"Verified the schema {verification.state.schema}: {count} objects looked at{kept}", verified=True)
+
+
+def describe(difference: Difference) -> str:
+    """One line: what differs, what was expected and found, what to do."""
+    expected = f": expected {difference.expected}" if difference.expected else ""
+    found = f"{',' if expected else ':'} found {difference.found}" if difference.found else ""
+    return f"{difference.kind} {difference.object}{expected}{found}. Remedy: {difference.remedy}"
+
+
+def print_verification(verification: Verification, as_json: bool) -> None:
+    """Print the outcome of verify on stdout."""
+    if as_json:
+        outcome = {
+            "ok": verification.ok,
+            "server_version": verification.state.server["version"],
+            "schema": verification.state.schema,
+            "differences": [difference._asdict() for difference in verification.differences],
+        }
+        print(json.dumps(outcome))
+        return
+    for difference in verification.differences:
+        print(f"{difference.severity}: {describe(difference)}")
+    if verification.ok:
+        print(f"The schema {verification.state.schema} is as expected ({len(verification.differences)} differences)")
+    sys.stdout.flush()
+
+
+def print_status(state: State, files: list[MigrationFile], as_json: bool) -> None:
+    """Print the outcome of status on stdout."""
+    known = {file.id for file in files}
+    outcome = {
+        "applied": sorted(state.applied),
+        "pending": [file.id for file in pending(state.applied, files)],
+        "edited": [file.id for file in files if edited(file, state.hashes.get(file.id)) and file.id in state.applied],
+        "missing": sorted(id for id in state.applied if id not in known and not id.startswith("optional-")),
+        "version": max((id for id in state.applied if not id.startswith("optional-")), default=None),
+    }
+    if as_json:
+        print(json.dumps(outcome))
+        return
+    for id in sorted(known | set(state.applied)):
+        when = f"applied {state.applied[id][:19]} UTC" if id in state.applied else "pending"
+        remarks = [name for name in ("edited", "missing") if id in outcome[name]]
+        print(os.fsdecode("  ".join([id.ljust(40), when, *remarks])))
