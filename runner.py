@@ -27,7 +27,7 @@ from startup.catalog import question, read_state
 from startup.configuration import read_configuration
 from startup.connection import wait_for_database
 from startup.errors import DatabaseUnusableError, SchemaDiffersError, StartError, UsageError
-from startup.preconditions import require_privileges, require_writable
+from startup.preconditions import lacking, require_privileges, require_readable_ledger, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.signals import end_on_signals, make_statements_interruptible
 from startup.verification import compare
@@ -78,29 +78,35 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
     from startup.apply import apply_migrations, apply_optional, record_hashes
     from startup.lock import start_lock
 
-    migrations.check_contents(migrations.pending(verification.state.applied, files + optional))
-    require_privileges(connection, verification.state)
+    state = verification.state
+    pending = migrations.pending(state.applied, files)
+    migrations.check_contents(pending + migrations.pending(state.applied, optional))
+    if pending or defaults.missing(state):
+        require_privileges(connection, state)
+    elif obstacles := lacking(state):
+        log.warning(f"Nothing can be healed by this role: {'; '.join(obstacles)}")
+        return verification
     with connection.cursor() as cursor:
-        cursor.execute(question("session"), {"schema": verification.state.schema})
+        cursor.execute(question("session"), {"schema": state.schema})
 
-    with start_lock(connection, verification.state.schema, configuration.lock_wait_seconds):
+    with start_lock(connection, state.schema, configuration.lock_wait_seconds):
         state = read_state(connection, optional)  # another start may have been quicker
-        if pending := migrations.pending(state.applied, files):
+        pending = migrations.pending(state.applied, files)
+        if pending:
             apply_migrations(connection, pending)
+        if pending or defaults.missing(state):
+            defaults.insert(connection, configuration)
             state = read_state(connection, optional)
         record_hashes(connection, [file for file in files if file.id in state.applied])
 
-        if defaults.missing(state):
-            defaults.insert(connection, configuration)
-            state = read_state(connection, optional)
-
-        targets = heal.targets(compare(state), files, heal_severities)
-        if targets and configuration.heal:
+        verification = compare(state)
+        targets = heal.targets(verification, files, heal_severities) if configuration.heal else []
+        if targets:
             heal.heal(connection, state, files, targets)
-
-        if pending := migrations.pending(state.applied, optional, state.fulfilled):
-            apply_optional(connection, pending)
-        return compare(read_state(connection, optional))
+        wanted = migrations.pending(state.applied, optional, state.fulfilled)
+        if wanted:
+            apply_optional(connection, wanted)
+        return compare(read_state(connection, optional)) if targets or wanted else verification
 
 
 def wait(configuration) -> None:
@@ -113,8 +119,8 @@ def wait(configuration) -> None:
         cursor.execute(question("server"))
         version, encoding, time_zone, role, kind = cursor.fetchone()
     log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}, role {role}")
-    for name, privilege, remedy in state.lacks:
-        log.notice(f"Role {role} lacks {privilege} on {name}, which a migration needs: {remedy}")
+    for sentence in lacking(state):
+        log.notice(f"{sentence} (a migration needs it)")
 
 
 def verify(configuration, tables=(), only=None, as_json=False) -> None:
@@ -134,7 +140,9 @@ def status(configuration, as_json=False) -> None:
 
     files = migrations.read_folder()
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds, primary=False)
-    print_status(read_state(connection), files, as_json)
+    state = read_state(connection)
+    require_readable_ledger(state)
+    print_status(state, files, as_json)
 
 
 def plan(configuration) -> None:

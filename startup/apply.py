@@ -37,14 +37,9 @@ class Ledger(PostgresqlBackend):
         return self._given
 
     def run(self, file: MigrationFile) -> None:
-        """Run the statements of a file; those of a transactional one in a transaction or a savepoint."""
-        migration = Migration(file.id, file.path, source_dir=None)
-        migration.load()
-        if migration.use_transactions:
-            migration.process_steps(self, "apply")
-        else:
-            for step in migration.steps:
-                step.apply(self)
+        """Run the statements of a file as yoyo reads them. A transaction is the caller's affair."""
+        for statement in file.statements:
+            self.cursor().execute(statement)  # not self.execute(), which takes % for a parameter
 
     def apply(self, file: MigrationFile) -> None:
         """Run a file and mark it as applied, all in one transaction where the file allows one."""
@@ -98,15 +93,15 @@ def apply_optional(connection, files: list[MigrationFile]) -> None:
             if connection.closed:
                 raise _failure(connection, file, error) from error
             log.warning(
-                f"{file.id} failed and was left out: {_first_line(error)}. TimeTracker works without it;"
+                f"{file.id} failed and was left out: {first_line(error)}. TimeTracker works without it;"
                 f" mend the cause and the next start tries again, or remove sql/optional/{file.id}.sql"
             )
         else:
             log.step(f"Applied {file.id}", began, migration=file.id)
 
 
-def replay(connection, files: list[MigrationFile], keep) -> list[tuple[MigrationFile, str]]:
-    """Run transactional files again in one transaction; give those that failed, with the reason.
+def replay(connection, files: list[MigrationFile], keep) -> list[tuple[MigrationFile, psycopg2.Error]]:
+    """Run transactional files again in one transaction; give those that failed, with the error.
 
     A file that fails is rolled back alone. `keep()` is asked at the end, inside the transaction: unless
     it gives true, all is rolled back.
@@ -115,24 +110,24 @@ def replay(connection, files: list[MigrationFile], keep) -> list[tuple[Migration
     with ledger.transaction() as transaction:
         for file in files:
             try:
-                with ledger.transaction():
+                with ledger.transaction():  # a savepoint
                     ledger.run(file)
             except psycopg2.Error as error:
                 if connection.closed:
                     raise _failure(connection, file, error) from error
-                failed.append((file, _first_line(error)))
+                failed.append((file, error))
         transaction.rollback_on_exit = not keep()
     return failed
 
 
-def apply_again(connection, file: MigrationFile) -> list[tuple[MigrationFile, str]]:
-    """Run a non-transactional file again; give it with the reason if it failed."""
+def apply_again(connection, file: MigrationFile) -> list[tuple[MigrationFile, psycopg2.Error]]:
+    """Run a non-transactional file again; give it with the error if it failed."""
     try:
         Ledger(connection).run(file)
     except psycopg2.Error as error:
         if connection.closed:
             raise _failure(connection, file, error) from error
-        return [(file, _first_line(error))]
+        return [(file, error)]
     return []
 
 
@@ -176,14 +171,14 @@ def record_hashes(connection, files: list[MigrationFile]) -> None:
 def _failure(connection, file: MigrationFile, error: psycopg2.Error) -> Exception:
     if connection.closed:
         return DatabaseUnusableError(
-            f"The connection to PostgreSQL was lost during {file.id}: {_first_line(error)}."
+            f"The connection to PostgreSQL was lost during {file.id}: {first_line(error)}."
             " What it had not committed is rolled back; start again"
         )
     if file.transactional:
         outcome = "failed and was rolled back"
     else:
         outcome = "failed; an invalid index that it leaves is built anew by the next start"
-    return MigrationFailedError(f"{file.id} {outcome}: {_first_line(error)}. Statement: {_statement(error)}")
+    return MigrationFailedError(f"{file.id} {outcome}: {first_line(error)}. Statement: {_statement(error)}")
 
 
 def _statement(error: psycopg2.Error) -> str:
@@ -195,7 +190,7 @@ def _statement(error: psycopg2.Error) -> str:
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
-def _first_line(error: psycopg2.Error) -> str:
+def first_line(error: psycopg2.Error) -> str:
     """The database's own message, with its detail, on one line."""
     parts = [error.diag.message_primary or (str(error).strip().splitlines() or ["no reason given"])[0]]
     parts += [error.diag.message_detail] if error.diag.message_detail else []

@@ -29,6 +29,7 @@ class State:
     hashes      migration id -> (raw hash, normalised hash) of the file as it was applied
     marks       what earlier starts noted: name -> value
     has_rows    table -> whether it holds a row, for settings and app_secrets
+    ledger_readable  whether this role may read the list of applied migrations
     positions   'users.id' -> (highest id or None, last value that the sequence gave)
     """
 
@@ -43,6 +44,7 @@ class State:
         self.marks: dict[str, str] = {}
         self.has_rows: dict[str, bool] = {}
         self.positions: dict[str, tuple[int | None, int]] = {}
+        self.ledger_readable = False
 
     @property
     def schema(self) -> str:
@@ -82,6 +84,7 @@ def read_state(connection, optional=()) -> State:
                 candidates.append(name)
             else:
                 asks.append(definition)
+                state.ledger_readable |= name == "_yoyo_migration"
         if len(candidates) > 1:
             raise DatabaseUnusableError(
                 f"Tables of TimeTracker lie in the schemas {' and '.join(candidates)}, both on the search_path:"

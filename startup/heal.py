@@ -3,6 +3,8 @@
 import re
 from hashlib import sha256
 
+from psycopg2.errors import LockNotAvailable
+
 from startup import log
 from startup.catalog import State, read_state
 from startup.migrations import MigrationFile
@@ -32,7 +34,7 @@ def heal(connection, state: State, files: list[MigrationFile], targets: list[Dif
 
     What cannot be mended is told, and remembered, so that it is not tried at every start.
     """
-    from startup.apply import apply_again, replay  # it brings yoyo, which a start with nothing to do never needs
+    from startup.apply import apply_again, first_line, replay  # it brings yoyo, which a start with nothing to do never needs
 
     log.warning(f"Healing {_count(targets)} by replaying the migrations: {_names(targets)}")
     applied = [file for file in files if file.id in state.applied]
@@ -49,11 +51,13 @@ def heal(connection, state: State, files: list[MigrationFile], targets: list[Dif
     for difference in targets:
         if difference not in left:
             _tell_healed(difference, state, files)
+    for file, error in failed:
+        log.warning(f"Replaying {file.id} failed and was rolled back: {first_line(error)}")
+    passing = any(isinstance(error, LockNotAvailable) for _, error in failed)
     if left:
-        log.warning(f"Could not heal {_count(left)}: {_names(left)}; this is not tried again until something changes")
-        for file, reason in failed:
-            log.warning(f"Replaying {file.id} failed and was rolled back: {reason}")
-    if after.has_table("startup_marks"):
+        again = "the next start tries again" if passing else "this is not tried again until something changes"
+        log.warning(f"Could not heal {_count(left)}: {_names(left)}; {again}")
+    if after.has_table("startup_marks") and not passing:
         _remember(connection, left)
 
 
@@ -69,7 +73,7 @@ def _tell_healed(difference: Difference, state: State, files: list[MigrationFile
         return
     pattern = re.compile(rf"CREATE TABLE IF NOT EXISTS {re.escape(table)}\b", re.IGNORECASE)
     maker = next((file.id for file in files if pattern.search(file.text)), None)
-    first = f"; it was first made at {state.applied[maker]} UTC by {maker}" if maker in state.applied else ""
+    first = f"; it was first made at {state.applied[maker][:19]} UTC by {maker}" if maker in state.applied else ""
     log.warning(
         f"TABLE {table} WAS MISSING AND HAD TO BE MADE AGAIN, EMPTY{first}."
         " If it held rows, restore them from a backup",

@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import cached_property
 from hashlib import sha256
 
 from startup.errors import UsageError
@@ -41,8 +42,14 @@ class MigrationFile:
     @property
     def normalised_sha256(self) -> str:
         """The hash of the file without its comments and white space."""
-        text = self.content.decode("utf-8", "replace")
-        return sha256(TOKEN.sub(lambda token: token["kept"] or " ", text).strip().encode()).hexdigest()
+        return sha256(_folded(self.content.decode("utf-8", "replace")).encode()).hexdigest()
+
+    @cached_property
+    def statements(self) -> list[str]:
+        """The statements as yoyo would send them."""
+        from yoyo.migrations import read_sql_migration  # a start with nothing to do never comes here
+
+        return read_sql_migration(self.path)[2]
 
     @property
     def transactional(self) -> bool:
@@ -126,10 +133,12 @@ def _problems_in(file: MigrationFile) -> list[str]:
     for number, line in enumerate(file.content.splitlines(), start=1):
         if not line.isascii():
             return [f"line {number} is not ASCII; a database in another encoding could not read it"]
+    for line in re.findall(r"^\s*--\s*depends\s*:", file.text, re.MULTILINE):
+        return [f"it says {line.strip()} although the numbers tell the order; remove that line"]
     directive = re.search(r"^\s*--\s*transactional\s*:\s*(.*?)\s*$", file.text, re.MULTILINE | re.IGNORECASE)
     if directive and directive[1].lower() not in ("true", "false"):
         return [f"transactional: {directive[1]}: expected true or false"]
-    statements = split(file)
+    statements = [_folded(statement) for statement in file.statements]
     if not statements:
         return ["there is no statement in it"]
     problems = []
@@ -153,12 +162,9 @@ def _problems_in(file: MigrationFile) -> list[str]:
     return problems
 
 
-def split(file: MigrationFile) -> list[str]:
-    """The statements as yoyo will send them, each without comments, its white space folded."""
-    from yoyo.migrations import read_sql_migration  # a start with nothing to do never comes here
-
-    _, _, statements = read_sql_migration(file.path)
-    return [TOKEN.sub(lambda token: token["kept"] or " ", statement).strip() for statement in statements]
+def _folded(sql: str) -> str:
+    """SQL without comments, its white space folded."""
+    return TOKEN.sub(lambda token: token["kept"] or " ", sql).strip()
 
 
 def edited(file: MigrationFile, recorded: tuple[str, str] | None) -> bool:

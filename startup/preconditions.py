@@ -24,19 +24,37 @@ def require_privileges(connection, state: State) -> None:
             " a lock cannot be held through it. Run python runner.py migrate once with a DATABASE_URL that"
             " goes straight to PostgreSQL"
         )
-    problems = [
-        f"Role {state.server['role']} lacks {privilege} on {name}: {remedy}"
-        for name, privilege, remedy in lacking(state)
-    ]
-    if problems:
+    if problems := lacking(state):
         raise DatabaseUnusableError(*problems)
 
 
-def lacking(state: State) -> list[tuple[str, str, str]]:
-    """What this role lacks to migrate: (object, privilege, SQL that grants it). Other people's tables do not count."""
-    ours = YOYO_TABLES | {table_of(name) for name in read_snapshot()}
+def require_readable_ledger(state: State) -> None:
+    """Raise DatabaseUnusableError when this role cannot see which migrations are applied."""
+    if state.has_table("_yoyo_migration") and not state.ledger_readable:
+        role = state.server["role"]
+        raise DatabaseUnusableError(
+            f"Role {role} may not read _yoyo_migration, the list of applied migrations:"
+            f" GRANT SELECT ON {state.schema}._yoyo_migration TO {role}"
+        )
+
+
+def lacking(state: State) -> list[str]:
+    """What this role lacks to migrate, a sentence a privilege. Other people's tables do not count."""
+    ours = {f"table {table_of(name)}" for name in read_snapshot()}
+    yoyos = {f"table {name}" for name in YOYO_TABLES}
+    not_owned = {name for name, privilege, _ in state.lacks if privilege.startswith("ownership")}
+    needed: dict[str, list[tuple[str, str]]] = {}
+    for name, privilege, remedy in state.lacks:
+        if privilege.startswith("ownership"):
+            relevant = name in ours
+        elif name in yoyos:
+            relevant = privilege != "UPDATE"
+        else:
+            relevant = name.startswith("schema ") or (name in ours and name not in not_owned)
+        if relevant:
+            needed.setdefault(privilege, []).append((name, remedy))
     return [
-        (name, privilege, remedy)
-        for name, privilege, remedy in state.lacks
-        if name.startswith("schema ") or name.removeprefix("table ") in ours
+        f"Role {state.server['role']} lacks {privilege} on {', '.join(name for name, _ in places)}:"
+        f" {'; '.join(remedy for _, remedy in places)}"
+        for privilege, places in needed.items()
     ]

@@ -8,6 +8,7 @@ import re
 from collections import namedtuple
 
 from startup.catalog import YOYO_TABLES, State, read_state
+from startup.errors import UsageError
 from startup.migrations import FOLDER
 
 SNAPSHOT = os.path.join(FOLDER, "runner", "schema.txt")
@@ -41,7 +42,13 @@ class Verification:
         return not self.errors
 
     def narrowed(self, tables=(), only: str | None = None) -> "Verification":
-        """The same about some tables, or about one type of object, only."""
+        """The same about some tables, or about one type of object, only.
+
+        Raises UsageError for a table that is neither expected nor there.
+        """
+        known = {table_of(name) for name in self.state.objects} | {table_of(name) for name in read_snapshot()}
+        if unknown := sorted(set(tables) - known):
+            raise UsageError(f"verify: there is no table {', '.join(unknown)} in the schema {self.state.schema}")
         kept = [
             difference
             for difference in self.differences
@@ -234,7 +241,8 @@ def _rows(expected: dict[str, str], state: State):
         place = name.removeprefix("column ")
         sequence, obstacle = state.sequences.get(place, (None, None))
         if obstacle:
-            grant = f"GRANT SELECT ON {sequence}, {table_of(name)} to this role to have it checked"
+            role = state.server["role"]
+            grant = f"GRANT SELECT ON {sequence}, {state.schema}.{table_of(name)} TO {role}, to have it checked"
             yield Difference("changed", "notice", f"sequence {place}", "not behind max(id)", obstacle, grant)
         highest, last = state.positions.get(place, (None, 0))
         if highest is not None and highest > last:

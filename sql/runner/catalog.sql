@@ -108,7 +108,7 @@ UNION ALL
 SELECT 'lacks', 'table ' || relname, privilege,
     format('GRANT %s ON %s TO %I', privilege, qualified_name, current_user)
 FROM relation
-CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE')) AS needed (privilege)
+CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS needed (privilege)
 WHERE NOT has_table_privilege(relation.oid, privilege)
 
 UNION ALL
@@ -147,12 +147,13 @@ SELECT 'column', relation.relname || '.' || attribute.attname,
             -- However the sequence is called: SERIAL is nextval of the column's own one.
             WHEN EXISTS (
                 SELECT
-                FROM pg_depend
-                JOIN owned_sequence ON owned_sequence.oid = refobjid
-                WHERE classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid
-                    AND refclassid = 'pg_class'::regclass
-                    AND owned_sequence.table_oid = relation.oid
-                    AND owned_sequence.attnum = attribute.attnum
+                FROM pg_depend AS use
+                JOIN pg_depend AS ownership
+                    ON ownership.classid = 'pg_class'::regclass AND ownership.objid = use.refobjid
+                    AND ownership.refobjid = relation.oid AND ownership.refobjsubid = attribute.attnum
+                    AND ownership.deptype = 'a'
+                WHERE use.classid = 'pg_attrdef'::regclass AND use.objid = pg_attrdef.oid
+                    AND use.refclassid = 'pg_class'::regclass
             ) THEN 'SERIAL'
             WHEN adbin IS NOT NULL THEN 'DEFAULT ' || pg_get_expr(adbin, adrelid)
         END
