@@ -1,0 +1,57 @@
+# The commands of this project; `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+DATABASE := $(RUN) dev/database.py run
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint snapshot bench lock
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with a database in .data unless DATABASE_URL is set
+	@if [ -n "$$DATABASE_URL$$DATABASE_URL_FILE$$PGHOST$$PGHOSTADDR$$PGSERVICE$$PGDATABASE" ]; then \
+		exec $(RUN) runner.py serve; \
+	else \
+		exec $(DATABASE) .data -- $(RUN) runner.py serve; \
+	fi
+
+test: $(VENV)/.installed-dev ## Run the tests; ARGS are pytest's, REQUIRE=all makes a missing part a failure
+	@exec $(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check the style of the code and the validity of the container files
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/docker-compose --file compose.yaml config --quiet
+	sh -n entrypoint.sh
+
+snapshot: $(VENV)/.installed-local ## Write sql/runner/schema.txt anew from the migrations
+	@exec $(DATABASE) --temporary -- $(RUN) runner.py snapshot
+
+bench: $(VENV)/.installed-dev ## Measure the speed of a start
+	@exec $(DATABASE) --temporary -- $(RUN) dev/bench.py
+
+# uv resolves for every platform and Python version at once, which pip's own tools do for one.
+lock: $(VENV)/.created ## Renew requirements*.txt from requirements*.in (UPGRADE=--upgrade for newer versions)
+	$(RUN) -m pip install --quiet --disable-pip-version-check uv
+	for name in requirements requirements-local requirements-dev; do \
+		UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/uv pip compile --quiet --no-config --universal \
+			--python-version 3.11 --generate-hashes $(UPGRADE) --output-file $$name.txt $$name.in || exit; \
+	done
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit("TimeTracker needs Python 3.11 or newer, found " + sys.version.split()[0] + ": make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed-local: $(VENV)/.created requirements.txt requirements-local.txt
+	$(INSTALL) -r requirements.txt -r requirements-local.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-local requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@

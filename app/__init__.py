@@ -1,0 +1,46 @@
+"""The web application. `create_app` only wires the parts together; each part is a module of its own."""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+
+from flask import Flask
+
+from app import db, errors, formats, headers, static_files
+from app.queries import secrets
+from app.readiness import Readiness
+from app.views import front, health
+from startup import log
+from startup.configuration import read_configuration
+from startup.connection import connect
+
+
+def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
+    """Return the application for the settings in `environ`.
+
+    Raises startup.errors.UsageError for settings that cannot be used; psycopg2.Error or LookupError when
+    SECRET_KEY is not among them and cannot be read from the database either.
+    """
+    configuration = read_configuration(environ)
+    log.choose_format(configuration.log_format)
+
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration.conninfo),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    db.init_app(app, db.Database(configuration.conninfo))
+    app.extensions["readiness"] = Readiness()
+    for part in (errors, formats, headers, static_files):
+        part.init_app(app)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(front.blueprint)
+    return app
+
+
+def _kept_secret_key(conninfo: str) -> str:
+    # Gunicorn preloads the app, so this is asked once, before the fork, on a connection that is closed again:
+    # a worker that is replaced while the database is away still comes up.
+    with closing(connect(conninfo)) as connection, connection.cursor() as cursor:
+        return secrets.secret_key(cursor)

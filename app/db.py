@@ -1,0 +1,102 @@
+"""The database of a request: one connection for each thread, one snapshot for each request.
+
+Gunicorn's worker threads live as long as the worker, so a connection for each of them needs no pool and no
+lock; and as they only run in a worker, no connection is made before the fork.
+"""
+
+import threading
+
+import psycopg2
+from flask import Flask, current_app, g
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from startup.connection import connect
+
+# A page is put together from several statements. One snapshot for all of them lets its figures agree.
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+CONNECTION_LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
+class DatabaseAwayError(Exception):
+    """The database cannot be reached, or was lost halfway. The message is for the log, not for a page."""
+
+
+class Database:
+    """The connections of one application."""
+
+    def __init__(self, conninfo: str):
+        self._conninfo = conninfo
+        self._of_this_thread = threading.local()
+
+    def begin(self) -> Connection:
+        """Begin a snapshot on this thread's connection and return the connection.
+
+        Nothing was done on it yet, so one that broke since its last use (the server was restarted) is dropped
+        and a fresh one is tried, once. Raises DatabaseAwayError.
+        """
+        kept = getattr(self._of_this_thread, "connection", None)
+        if kept is not None:
+            try:
+                _execute(kept, BEGIN)
+                return kept
+            except CONNECTION_LOST:
+                self.drop()
+        try:
+            fresh = connect(self._conninfo)
+            _execute(fresh, BEGIN)
+        except CONNECTION_LOST as error:
+            raise DatabaseAwayError(one_line(error)) from error
+        self._of_this_thread.connection = fresh
+        return fresh
+
+    def end(self) -> None:
+        """End what `begin` began, so that the connection can serve the next request."""
+        try:
+            _execute(self._of_this_thread.connection, "COMMIT")
+        except CONNECTION_LOST:
+            self.drop()
+
+    def drop(self) -> None:
+        """Close this thread's connection; the next `begin` makes a new one."""
+        self._of_this_thread.connection.close()
+        self._of_this_thread.connection = None
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of `error` for the log, where each event has one line."""
+    return " ".join(str(error).split())
+
+
+def init_app(app: Flask, database: Database) -> None:
+    """Let `connection` and `cursor` use `database`, and end its transaction with the request."""
+    app.extensions["database"] = database
+    app.teardown_appcontext(_end)
+
+
+def connection() -> Connection:
+    """Return the connection of this request, inside its snapshot. Raises DatabaseAwayError."""
+    if "connection" not in g:
+        g.connection = current_app.extensions["database"].begin()
+    return g.connection
+
+
+def cursor() -> Cursor:
+    """Return a cursor on the connection of this request. Raises DatabaseAwayError."""
+    return connection().cursor()
+
+
+def was_lost() -> bool:
+    """Tell whether the connection of this request broke while it was used."""
+    return "connection" in g and g.connection.closed != 0
+
+
+def _end(error: BaseException | None) -> None:
+    if g.pop("connection", None) is not None:
+        current_app.extensions["database"].end()

@@ -1,0 +1,42 @@
+"""Pages for what goes wrong: what happened and what to do, never how it looks inside."""
+
+import psycopg2
+from flask import Flask, Response, render_template
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
+
+from app import db
+from startup import log
+
+ADVICE = {
+    404: "There is nothing at this address. Look for a slip in it, or go on from the overview.",
+    405: "This address does not take that kind of request. Go on from the overview.",
+    500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
+    503: "The database cannot be reached. Try again in a moment: this page works again as soon as it is back.",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Answer errors with a page in the look of the others."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(db.DatabaseAwayError, _database_away)
+    for error in db.CONNECTION_LOST:
+        app.register_error_handler(error, _database_error)
+
+
+def _http_error(error: HTTPException) -> Response:
+    response = error.get_response()
+    advice = ADVICE.get(error.code, error.description)
+    response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice))
+    return response
+
+
+def _database_away(error: db.DatabaseAwayError) -> Response:
+    log.warning(f"Answered 503: {error}")
+    return _http_error(ServiceUnavailable(retry_after=5))
+
+
+def _database_error(error: psycopg2.Error) -> Response:
+    """The connection broke halfway, or else it is an ordinary error, which stays one."""
+    if not db.was_lost():
+        raise error
+    return _database_away(db.DatabaseAwayError(db.one_line(error)))

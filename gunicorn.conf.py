@@ -1,0 +1,26 @@
+"""How Gunicorn serves the app. GUNICORN_CMD_ARGS and WEB_CONCURRENCY override what stands here."""
+
+import os
+
+wsgi_app = "app:create_app()"
+
+_address = os.environ.get("LISTEN_ADDRESS") or "127.0.0.1"
+_port = os.environ.get("PORT") or "8080"
+bind = f"[{_address}]:{_port}" if ":" in _address else f"{_address}:{_port}"
+
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+threads = 4  # each has a connection of its own: workers * threads is what the database must have room for
+
+# Imported once and shared by the workers, which is quicker and smaller. No connection outlives the import.
+preload_app = True
+
+# Docker kills ten seconds after it asked.
+graceful_timeout = 8
+
+# Nothing is written on disk, so that a read-only root filesystem will do.
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+
+# The last line before serving is the runner's, which names the address.
+loglevel = "warning"

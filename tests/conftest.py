@@ -1,0 +1,290 @@
+"""What every test can use.
+
+Fixtures: `server` (a real PostgreSQL; a test that uses it runs on each one at hand, unless it is marked
+`only_pg("pg18")`), `database` (empty, the test's own), `migrated` (the same after `runner.py migrate`),
+`run_runner` and `load_sql`. Roles: the superuser `postgres` and the ordinary role `owner`, who owns the
+databases. In the tests the password of a role is its name.
+
+A test that needs more than pip brings says so by the mark `needs("chromium")` (see parts.py). Where the part
+is absent the test is left out and the last lines say so; with REQUIRE=all the run fails instead.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import pytest
+from database import SUPERUSER, LocalServer
+from parts import PARTS, missing_parts, postgres_binaries
+
+ROOT = Path(__file__).resolve().parent.parent
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "50",
+}
+WHEEL = "pg18"
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+# --- Tests that are left out ---
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"needs(part): the test needs one of {', '.join(PARTS)}, which pip cannot bring"
+    )
+    config.addinivalue_line("markers", "only_pg(id): the test runs on this server only, such as pg18")
+    config.stash[LEFT_OUT] = Counter()
+    missing = missing_parts()
+    if os.environ.get("REQUIRE") == "all" and missing:
+        raise pytest.UsageError(
+            "REQUIRE=all, but "
+            + ", ".join(f"{name} is missing ({part.remedy})" for name, part in missing.items())
+        )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" not in metafunc.fixturenames:
+        return
+    only = metafunc.definition.get_closest_marker("only_pg")
+    ids = only.args if only else server_ids()
+    needed = {"pg15": pytest.mark.needs("postgres15")}
+    params = [pytest.param(name, id=name, marks=needed.get(name, ())) for name in ids]
+    metafunc.parametrize("server", params, indirect=True, scope="session")
+
+
+def server_ids() -> list[str]:
+    """Return the names of the servers to test on: the wheel's, Debian's 15 and what else is installed."""
+    return [WHEEL, *(f"pg{major}" for major in sorted({15, *postgres_binaries()}) if f"pg{major}" != WHEEL)]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    missing = missing_parts()
+    kept, left_out = [], []
+    for item in items:
+        needed = [marker.args[0] for marker in item.iter_markers("needs")]
+        absent = next((name for name in needed if name in missing), None)
+        unknown = set(needed) - set(PARTS)
+        if unknown:
+            raise pytest.UsageError(
+                f"{item.nodeid} needs {unknown.pop()}: expected one of {', '.join(PARTS)}"
+            )
+        if absent:
+            config.stash[LEFT_OUT][absent] += 1
+        (left_out if absent else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # Only the workers of xdist collect, and each of them collects everything.
+    node.config.stash[LEFT_OUT] = Counter(node.workeroutput.get("left_out", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, count in sorted(config.stash[LEFT_OUT].items()):
+        tests = "test" if count == 1 else "tests"
+        terminalreporter.write_line(
+            f"left out: {count} {tests} that need {name}; to run them: {PARTS[name].remedy}"
+        )
+
+
+# --- Servers ---
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL with the roles `postgres` and `owner`, by socket and on 127.0.0.1."""
+
+    id: str
+    local: LocalServer
+    templates: set[str] = field(default_factory=set)
+
+    @property
+    def version(self) -> int:
+        """The major version, such as 18."""
+        return self.local.version
+
+    @property
+    def port(self) -> int:
+        return self.local.port
+
+    def url(self, dbname: str, role: str = "owner", password: str | None = None, *, tcp: bool = True) -> str:
+        """Return a URL for libpq; in the tests the password of a role is its name."""
+        return self.local.url(dbname, role, role if password is None else password, tcp=tcp)
+
+    def connect(self, dbname: str = "postgres", role: str = SUPERUSER) -> psycopg2.extensions.connection:
+        """Return a new connection in autocommit mode."""
+        connection = psycopg2.connect(self.url(dbname, role))
+        connection.autocommit = True
+        return connection
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] | None = None) -> None:
+        """Run SQL as the superuser in the database `postgres`."""
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+
+    def create_role(self, name: str, options: str = "") -> None:
+        """Make a role that can log in with its name as the password."""
+        self.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}' {options}")
+
+    @contextlib.contextmanager
+    def new_database(self, template: str = "template0") -> Iterator["Database"]:
+        """Lend a database that `owner` owns, a copy of the template."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        # Faster than PostgreSQL's default where fsync is off; 14 has no choice.
+        strategy = "STRATEGY file_copy" if self.version >= 15 else ""
+        self.execute(f"CREATE DATABASE {name} OWNER owner TEMPLATE {template} {strategy}")
+        try:
+            yield Database(self, name)
+        finally:
+            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of one test's own."""
+
+    server: Server
+    name: str
+
+    @property
+    def url(self) -> str:
+        """The URL for `owner`, with the password in it."""
+        return self.server.url(self.name)
+
+    def url_as(self, role: str, password: str | None = None, *, tcp: bool = True) -> str:
+        """Return the URL for another role; the password is the role's name unless it is given."""
+        return self.server.url(self.name, role, password, tcp=tcp)
+
+    def connect(self, user: str | None = None) -> psycopg2.extensions.connection:
+        """Return a new connection in autocommit mode, as `owner` unless another role is named."""
+        return self.server.connect(self.name, user or "owner")
+
+    def query(self, sql: str, *parameters: Any, user: str | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows that a query gives, on a connection of its own."""
+        with contextlib.closing(self.connect(user)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            return cursor.fetchall()
+
+    def execute(self, sql: str, *parameters: Any, user: str | None = None) -> None:
+        """Run statements, on a connection of their own."""
+        with contextlib.closing(self.connect(user)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+
+
+@pytest.fixture(scope="session")
+def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """Return a function that gives the server of that id, which it starts when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+        running: dict[str, Server] = {}
+
+        def server_of(id: str) -> Server:
+            if id not in running:
+                binaries = None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))]
+                folder = tmp_path_factory.mktemp(id)
+                local = LocalServer(folder, binaries=binaries, settings=FAST, listen_tcp=True)
+                stack.enter_context(local)
+                with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
+                    connection.autocommit = True
+                    with connection.cursor() as cursor:
+                        cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
+                        cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
+                running[id] = Server(id, local)
+            return running[id]
+
+        yield server_of
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, running_servers: Callable[[str], Server]) -> Server:
+    """A real PostgreSQL; the test runs once on each one at hand."""
+    return running_servers(request.param)
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """An empty database that `owner` owns."""
+    with server.new_database() as lent:
+        yield lent
+
+
+@pytest.fixture
+def migrated(server: Server, run_runner: "RunRunner") -> Iterator[Database]:
+    """A database that `runner.py migrate` has brought up, owned by `owner`."""
+    template = "template_migrated"
+    if template not in server.templates:
+        server.execute(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")
+        server.execute(f"CREATE DATABASE {template} OWNER owner TEMPLATE template0")
+        result = run_runner("migrate", database=server.url(template))
+        assert result.returncode == 0, f"runner.py migrate failed on an empty database:\n{result.stderr}"
+        server.templates.add(template)
+    with server.new_database(template) as lent:
+        yield lent
+
+
+# --- The runner ---
+
+RunRunner = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def run_runner() -> RunRunner:
+    """Return a function that runs `runner.py ARGS` to its end in a clean environment."""
+
+    def run(
+        *arguments: str,
+        database: Database | str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it; `database` (or its URL) becomes DATABASE_URL, `env` is added to PATH."""
+        environment = {"PATH": os.environ.get("PATH", os.defpath)}
+        if database is not None:
+            environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
+        result = subprocess.run(
+            [sys.executable, str(ROOT / "runner.py"), *arguments],
+            env={**environment, **(env or {})},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if result.returncode != 70:
+            assert "Traceback" not in result.stderr, result.stderr
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def load_sql() -> Callable[[Database, str | Path], None]:
+    """Return a function that runs a file such as tests/legacy/04-v105-sql-4tables.sql as `owner`."""
+
+    def load(database: Database, path: str | Path) -> None:
+        database.execute((ROOT / path).read_text(encoding="utf-8"))
+
+    return load
