@@ -10,7 +10,7 @@ DATABASE := $(RUN) dev/database.py run
 .PHONY: help run test lint snapshot bench lock
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with a database in .data unless DATABASE_URL is set
 	@if [ -n "$$DATABASE_URL$$DATABASE_URL_FILE$$PGHOST$$PGHOSTADDR$$PGSERVICE$$PGDATABASE" ]; then \

@@ -11,7 +11,7 @@ ADVICE = {
     404: "There is nothing at this address. Look for a slip in it, or go on from the overview.",
     405: "This address does not take that kind of request. Go on from the overview.",
     500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
-    503: "The database cannot be reached. Try again in a moment: this page works again as soon as it is back.",
+    503: "The database cannot be reached. Try again in a moment; this page works again as soon as it does.",
 }
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 
 class Week(NamedTuple):
-    """Seven local days from Monday, and the eight instants, in UTC, at which they begin and the last one ends."""
+    """Seven local days from Monday, and the instants, in UTC, at which each begins and the last one ends."""
 
     days: list[date]
     bounds: list[datetime]

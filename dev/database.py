@@ -68,7 +68,7 @@ def unused_uid() -> int:
 
 
 def idle_account() -> pwd.struct_passwd:
-    """Return an account for initdb, which insists on one: `nobody`, or one whose processes cannot interfere."""
+    """Return an account for initdb, which insists on one: `nobody`, or another one without a process."""
     busy = uids_of_processes() | {0}
     accounts = [account for account in pwd.getpwall() if account.pw_uid not in busy]
     if not accounts:
@@ -526,7 +526,7 @@ class LocalServer:
         if found != str(self.version):
             raise DatabaseError(
                 f"{self.cluster} was made by PostgreSQL {found}, and {self.version} is installed:"
-                f" move {self.folder} away to start anew, or dump it with PostgreSQL {found} and load that here"
+                f" move {self.folder} away to start anew, or dump it with {found} and load that here"
             )
 
     def _launch(self) -> None:
@@ -625,7 +625,7 @@ def make_database(server: LocalServer) -> None:
 
 
 def run_command(command: Sequence[str], server: LocalServer) -> int:
-    """Run a command with DATABASE_URL set, pass signals on to it, and return its exit code as a shell does."""
+    """Run a command with DATABASE_URL set, pass signals on to it and return its exit code as a shell does."""
     elsewhere = {name for name in os.environ if name.startswith("PG") or name == "DATABASE_URL_FILE"}
     environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
     signals = open_signal_pipe()

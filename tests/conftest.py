@@ -154,9 +154,7 @@ class Server:
     def new_database(self, template: str = "template0") -> Iterator["Database"]:
         """Lend a database that `owner` owns, a copy of the template."""
         name = f"test_{uuid.uuid4().hex[:12]}"
-        # Faster than PostgreSQL's default where fsync is off; 14 has no choice.
-        strategy = "STRATEGY file_copy" if self.version >= 15 else ""
-        self.execute(f"CREATE DATABASE {name} OWNER owner TEMPLATE {template} {strategy}")
+        self.execute(f"CREATE DATABASE {name} OWNER owner TEMPLATE {template}")
         try:
             yield Database(self, name)
         finally:

@@ -4,8 +4,8 @@ Three rules hold for every figure:
 
 - An entry belongs whole to the local day in which it starts, also when it runs over midnight or over the end
   of the week. A day goes from one local midnight to the next, so it may have 23 or 25 hours.
-- A stopped entry counts its credited time, `duration_seconds`, or end - start where that is missing. A running
-  timer counts from its start until now. Nothing counts less than zero.
+- A stopped entry counts its credited time, `duration_seconds`, or end - start where that is missing.
+  A running timer counts from its start until now. Nothing counts less than zero.
 - An entry counts in whole minutes, rounded half up once, so that each total is the sum of the parts shown.
 """
 
@@ -42,7 +42,7 @@ class RunningTimer(NamedTuple):
 
 
 def worked_days(cursor: Cursor, bounds: Sequence[datetime], now: datetime) -> list[WorkedDay]:
-    """Return the minutes worked in each project and day; day n goes from `bounds[n]` to before `bounds[n + 1]`."""
+    """Return the minutes worked in each project and day; day n is from `bounds[n]` until `bounds[n+1]`."""
     cursor.execute(
         """
         WITH entry AS (
@@ -68,9 +68,9 @@ def worked_days(cursor: Cursor, bounds: Sequence[datetime], now: datetime) -> li
 
 
 def projects(cursor: Cursor, worked: Collection[int], limit: int) -> tuple[list[Project], int]:
-    """Return the projects that are active or among the ids `worked`, and how many there are beyond `limit` too.
+    """Return up to `limit` projects that are active or among the ids `worked`, and how many there are in all.
 
-    Those worked on come first, so that the limit does not cut them off.
+    Those in `worked` come first, so that the limit cuts off what matters least.
     """
     cursor.execute(
         """
@@ -87,7 +87,7 @@ def projects(cursor: Cursor, worked: Collection[int], limit: int) -> tuple[list[
 
 
 def running_timers(cursor: Cursor, now: datetime, limit: int) -> tuple[list[RunningTimer], int]:
-    """Return the running timers, the longest first, and how many there are beyond `limit` too."""
+    """Return up to `limit` running timers, the longest first, and how many there are in all."""
     cursor.execute(
         """
         WITH running AS (

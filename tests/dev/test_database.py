@@ -70,11 +70,17 @@ def staying(
         try:
             yield process, process.stdout.readline().strip()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            for pid in processes_in(folder):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill_everything(process, folder)
+
+
+def kill_everything(process: subprocess.Popen[str], folder: Path) -> None:
+    """Do as `kill -9` to the supervisor, the command and the server."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pid in processes_in(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(20)
 
 
 def recorded_runtime_folder(folder: Path) -> Path:
@@ -208,10 +214,7 @@ def test_it_recovers_after_kill_9_of_everything(data):
     with staying(data) as (process, url):
         query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
         runtime = recorded_runtime_folder(data)
-        for pid in processes_in(data):
-            os.kill(pid, signal.SIGKILL)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
+        kill_everything(process, data)
     assert runtime.exists()
     with staying(data) as (_, url):
         assert query(url, "SELECT answer FROM kept") == [(42,)]
@@ -248,9 +251,7 @@ def test_an_orphan_is_ended_and_its_data_kept(data):
 
 def test_a_recycled_pid_is_not_taken_for_the_server(data):
     with staying(data) as (process, _):
-        for pid in processes_in(data):
-            os.kill(pid, signal.SIGKILL)
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_everything(process, data)
     owner = (data / "cluster").stat()
     # Of the server's own uid: PostgreSQL by itself would take this one for a server.
     identity = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if AS_ROOT else {}
@@ -396,7 +397,7 @@ def test_a_uid_without_an_account_is_told_so_in_one_line(public_folder):
         public_folder / "data",
     )
     assert result.returncode == 1
-    assert "has no account, which PostgreSQL asks for: set DATABASE_URL instead" in one_line(result)
+    assert "has no account, which PostgreSQL asks for: set DATABASE_URL" in one_line(result)
 
 
 @pytest.fixture
