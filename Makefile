@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all:
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help

@@ -26,7 +26,7 @@ from startup import defaults, heal, log, migrations
 from startup.catalog import question, read_state
 from startup.configuration import read_configuration
 from startup.connection import wait_for_database
-from startup.errors import DatabaseUnusableError, SchemaDiffersError, StartError, UsageError
+from startup.errors import DatabaseUnusableError, SchemaDiffersError, StartError
 from startup.preconditions import lacking, require_privileges, require_readable_ledger, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.signals import end_on_signals, make_statements_interruptible

@@ -10,18 +10,27 @@ from startup.errors import UsageError
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sql")
 NAME = re.compile(r"(?P<prefix>(?:optional-)?)(?P<number>\d{4})-[a-z0-9]+(?:-[a-z0-9]+)*\.sql")
 
-# A string, a quoted name or a dollar-quoted body stays as it is; a comment or white space counts as a blank.
+# A string, a quoted name or a dollar-quoted body is kept as it is; white space and comments count as one blank,
+# and as none beside a bracket, a comma or a semicolon.
+BLANK = r"(?:--[^\n\r]*|/\*.*?\*/|\s)"
 TOKEN = re.compile(
-    r"""(?P<kept>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"""
-    r"|(?:--[^\n]*|/\*.*?\*/|\s)+",
-    re.DOTALL,
+    r"""(?P<kept>(?<!\w)[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"""
+    rf"|{BLANK}*+(?P<mark>[(),;]){BLANK}*+|{BLANK}++",
+    re.DOTALL | re.ASCII,
 )
-TRANSACTION_CONTROL = re.compile(r"(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|PREPARE\s+TRANSACTION)\b")
-CONCURRENT_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS ")
+TRANSACTIONAL = re.compile(r"^\s*--\s*transactional\s*:", re.MULTILINE | re.IGNORECASE)
+# sqlparse does not always split after a semicolon. END ends the body of a function too.
+TRANSACTION_CONTROL = re.compile(
+    r"(?:^|;)(BEGIN(?! ATOMIC)|START TRANSACTION|COMMIT|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE TRANSACTION)\b"
+    r"|^(END)\b"
+)
+SESSION_SETTING = re.compile(r"(RESET|SET(?! LOCAL| CONSTRAINTS| TRANSACTION))\b")
+FOR_PSQL = re.compile(r"\\|COPY\b.*\b(FROM STDIN|TO STDOUT)\b")
+CONCURRENT_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS [^;]*;?")
 
 
 class MigrationFile:
-    """One file of the folder. `id` is its name without .sql, as in yoyo's ledger."""
+    """One file of the folder. `id` is its name without .sql, as in yoyo's ledger. Raises OSError."""
 
     def __init__(self, path: str):
         self.path = path
@@ -31,8 +40,8 @@ class MigrationFile:
 
     @property
     def text(self) -> str:
-        """The file as text; check_contents() has seen that it is ASCII."""
-        return self.content.decode("ascii")
+        """The file as text; it is ASCII unless somebody edited it after it had been applied."""
+        return self.content.decode("ascii", "replace")
 
     @property
     def raw_sha256(self) -> str:
@@ -42,19 +51,29 @@ class MigrationFile:
     @property
     def normalised_sha256(self) -> str:
         """The hash of the file without its comments and white space."""
-        return sha256(_folded(self.content.decode("utf-8", "replace")).encode()).hexdigest()
+        return sha256(_folded(self.content.decode("latin-1")).encode("latin-1")).hexdigest()
 
     @cached_property
-    def statements(self) -> list[str]:
-        """The statements as yoyo would send them."""
+    def _as_read_by_yoyo(self) -> tuple[dict[str, str], list[str]]:
         from yoyo.migrations import read_sql_migration  # a start with nothing to do never comes here
 
-        return read_sql_migration(self.path)[2]
+        directives, _, statements = read_sql_migration(self.path)
+        return directives, statements
+
+    @property
+    def directives(self) -> dict[str, str]:
+        """What the comments at its top tell yoyo: name -> value."""
+        return self._as_read_by_yoyo[0]
+
+    @property
+    def statements(self) -> list[str]:
+        """The statements as yoyo would send them."""
+        return self._as_read_by_yoyo[1]
 
     @property
     def transactional(self) -> bool:
         """Whether yoyo runs it in a transaction."""
-        return not re.search(r"^\s*--\s*transactional\s*:\s*false", self.text, re.MULTILINE | re.IGNORECASE)
+        return self.directives.get("transactional", "true").lower() != "false"
 
     @property
     def requires(self) -> str | None:
@@ -67,34 +86,30 @@ def read_folder(folder: str = FOLDER, prefix: str = "") -> list[MigrationFile]:
     """Read the migrations of a folder in the order of their numbers; names start with `prefix`.
 
     Takes what yoyo takes: every .sql and .py file directly in the folder. Raises UsageError with one
-    sentence for each file that is named wrongly, and for gaps.
+    sentence for each file that is named wrongly or cannot be read, and for each gap and twin.
     """
     shown = os.path.relpath(folder, os.path.dirname(FOLDER))
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith((".sql", ".py")))
     except OSError as error:
-        raise UsageError(f"Cannot read the migrations in {folder}: {error.strerror}") from None
-    names = [name for name in names if name.lower().endswith((".sql", ".py"))]
-    rollbacks = {name for name in names if name.endswith(".rollback.sql")}
+        raise UsageError(f"{folder}: the migrations cannot be read: {error.strerror}") from None
     problems, numbers, files = [], [], []
     for name in names:
-        if name in rollbacks:
+        if name.endswith(".rollback.sql"):
             if name.removesuffix(".rollback.sql") + ".sql" not in names:
-                problems.append(f"{shown}/{name}: there is no migration of that name to roll back")
+                problems.append(f"{shown}/{name}: there is no migration of that name to roll back; remove it")
             continue
+        if number := re.match(rf"{prefix}(\d+)", name):
+            numbers.append((int(number[1]), name))
         parts = NAME.fullmatch(name)
         if not parts or parts["prefix"] != prefix:
             problems.append(f"{shown}/{name}: expected a name such as {prefix}0001-create-users.sql")
             continue
-        numbers.append(int(parts["number"]))
-        files.append(MigrationFile(os.path.join(folder, name)))
-    for position, number in enumerate(numbers, start=1):
-        if number != position:
-            problems.append(
-                f"{shown}: expected {prefix}{position:04} next, found {files[position - 1].id};"
-                " numbers run from 0001 without gaps or twins"
-            )
-            break
+        try:
+            files.append(MigrationFile(os.path.join(folder, name)))
+        except OSError as error:
+            problems.append(f"{shown}/{name}: cannot be read: {error.strerror}")
+    problems += [f"{shown}/{problem}" for problem in _gaps_and_twins(numbers, prefix)]
     if not files and not problems:
         problems.append(f"{shown}: there is no migration file, expected {prefix}0001-….sql; is the installation whole?")
     if problems:
@@ -102,11 +117,27 @@ def read_folder(folder: str = FOLDER, prefix: str = "") -> list[MigrationFile]:
     return files
 
 
+def _gaps_and_twins(numbers: list[tuple[int, str]], prefix: str) -> list[str]:
+    problems, previous, before = [], 0, None
+    for number, name in sorted(numbers):
+        if number == previous:
+            problems.append(f"{name}: {before} has the same number; give one of them the next free number")
+        elif number != previous + 1:
+            problems.append(f"{name}: expected {prefix}{previous + 1:04} next; numbers run from 0001 without gaps")
+        previous, before = number, name
+    return problems
+
+
 def read_optional() -> list[MigrationFile]:
     """Read the files that may fail without stopping the start. Raises UsageError like read_folder()."""
     folder = os.path.join(FOLDER, "optional")
     files = read_folder(folder, prefix="optional-") if os.path.isdir(folder) else []
-    problems = [f"{file.id}.sql: expected a line -- requires: CONDITION" for file in files if not file.requires]
+    problems = []
+    for file in files:
+        if problem := _unreadable(file):
+            problems.append(f"{file.id}.sql: {problem}")
+        elif not file.requires:
+            problems.append(f"{file.id}.sql: expected a line -- requires: CONDITION")
     if problems:
         raise UsageError(*problems)
     return files
@@ -128,33 +159,25 @@ def check_contents(files: list[MigrationFile]) -> None:
 
 
 def _problems_in(file: MigrationFile) -> list[str]:
-    if file.content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        return ["it starts with a byte order mark; save it without"]
-    for number, line in enumerate(file.content.splitlines(), start=1):
-        if not line.isascii():
-            return [f"line {number} is not ASCII; a database in another encoding could not read it"]
-    for line in re.findall(r"^\s*--\s*depends\s*:", file.text, re.MULTILINE):
-        return [f"it says {line.strip()} although the numbers tell the order; remove that line"]
-    directive = re.search(r"^\s*--\s*transactional\s*:\s*(.*?)\s*$", file.text, re.MULTILINE | re.IGNORECASE)
-    if directive and directive[1].lower() not in ("true", "false"):
-        return [f"transactional: {directive[1]}: expected true or false"]
-    statements = [_folded(statement) for statement in file.statements]
-    if not statements:
+    if problem := _unreadable(file):
+        return [problem]
+    if not file.statements:
         return ["there is no statement in it"]
-    problems = []
-    for number, statement in enumerate(statements, start=1):
-        if statement in ("", ";"):
+    problems = list(_problems_in_directives(file))
+    codes = [_code(statement) for statement in file.statements]
+    for number, code in enumerate(codes, start=1):
+        if code in ("", ";"):
             problems.append(f"statement {number} is empty; remove the stray ; or put the comment before a statement")
-        elif TRANSACTION_CONTROL.match(statement.upper()):
-            problems.append(
-                f"statement {number} is {statement.split()[0].rstrip(';').upper()};"
-                " the runner opens and ends transactions, remove it"
-            )
-        elif re.match(r"COPY\b.*\bFROM\s+STDIN\b|\\", statement, re.IGNORECASE | re.DOTALL):
+        elif control := TRANSACTION_CONTROL.search(code):
+            word = control[1] or control[2]
+            problems.append(f"statement {number} is {word}; the runner opens and ends transactions, remove it")
+        elif FOR_PSQL.search(code):
             problems.append(f"statement {number} is for psql only (COPY FROM STDIN or a backslash command)")
+        elif setting := SESSION_SETTING.match(code):
+            problems.append(f"statement {number} is {setting[1]}, which outlasts the transaction; write SET LOCAL")
     if not file.transactional and not problems:
-        index, block = statements[-1].upper(), [statement.upper() for statement in statements[:-1]]
-        if not CONCURRENT_INDEX.match(index) or len(block) > 1 or not all(text.startswith("DO ") for text in block):
+        *before, index = codes
+        if not CONCURRENT_INDEX.fullmatch(index) or len(before) > 1 or not all(code.startswith("DO ") for code in before):
             problems.append(
                 "a file without a transaction may hold one CREATE INDEX CONCURRENTLY IF NOT EXISTS,"
                 " after at most one DO block that drops an invalid leftover"
@@ -162,9 +185,41 @@ def _problems_in(file: MigrationFile) -> list[str]:
     return problems
 
 
+def _unreadable(file: MigrationFile) -> str | None:
+    """What is wrong with the bytes of a file."""
+    if file.content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return "it starts with a byte order mark; save it as ASCII, without one"
+    for number, line in enumerate(file.content.splitlines(), start=1):
+        if not line.isascii():
+            return f"line {number} is not ASCII; a database in another encoding could not read it"
+        if b"\0" in line:
+            return f"line {number} holds a zero byte; save it as ASCII, not as UTF-16"
+    return None
+
+
+def _problems_in_directives(file: MigrationFile):
+    if "depends" in file.directives:
+        yield "it says -- depends: although the numbers tell the order; remove that line"
+    transactional = file.directives.get("transactional", "true")
+    if transactional.lower() not in ("true", "false"):
+        yield f"transactional: {transactional}: expected true or false"
+    if len(TRANSACTIONAL.findall(file.text)) > ("transactional" in file.directives):
+        yield "yoyo does not see its line -- transactional: …; write it once, in lower case, above the first statement"
+    if not file.transactional and os.path.exists(f"{file.path.removesuffix('.sql')}.rollback.sql"):
+        yield (
+            "it runs without a transaction, and when it fails yoyo runs its rollback file"
+            " over what was there before; remove the rollback file"
+        )
+
+
 def _folded(sql: str) -> str:
-    """SQL without comments, its white space folded."""
-    return TOKEN.sub(lambda token: token["kept"] or " ", sql).strip()
+    """SQL without comments and with as little white space as it needs."""
+    return TOKEN.sub(lambda token: token["kept"] or token["mark"] or " ", sql).strip()
+
+
+def _code(sql: str) -> str:
+    """The same in capitals, and empty strings in place of strings, quoted names and bodies."""
+    return TOKEN.sub(lambda token: "''" if token["kept"] else token["mark"] or " ", sql).strip().upper()
 
 
 def edited(file: MigrationFile, recorded: tuple[str, str] | None) -> bool:

@@ -44,7 +44,7 @@ def page() -> str:
         unknown_zone=None if known_zone else zone_name,
         today=now.astimezone(zone).date(),
         days=[(day, by_day[number]) for number, day in enumerate(week.days)],
-        full_bar=max(SHORTEST_FULL_BAR, *by_day.values()),
+        full_bar=max([SHORTEST_FULL_BAR, *by_day.values()]),
         total=by_day.total(),
         projects=[(project, by_project[project.id]) for project in projects],
         more_projects=project_count - len(projects),

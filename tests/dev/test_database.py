@@ -71,6 +71,7 @@ def staying(
             yield process, process.stdout.readline().strip()
         finally:
             kill_everything(process, folder)
+            database.remove_runtime_folder(str(recorded_runtime_folder(folder)))
 
 
 def kill_everything(process: subprocess.Popen[str], folder: Path) -> None:
@@ -215,10 +216,10 @@ def test_it_recovers_after_kill_9_of_everything(data):
         query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
         runtime = recorded_runtime_folder(data)
         kill_everything(process, data)
-    assert runtime.exists()
-    with staying(data) as (_, url):
-        assert query(url, "SELECT answer FROM kept") == [(42,)]
-        assert not runtime.exists()
+        assert runtime.exists()
+        with staying(data) as (_, new_url):
+            assert query(new_url, "SELECT answer FROM kept") == [(42,)]
+            assert not runtime.exists()
 
 
 @pytest.mark.needs("linux")
