@@ -53,7 +53,7 @@ def migrate(configuration, heal_severities=("error", "warning")) -> None:
 
     verification = compare(state)
     if _something_to_do(configuration, verification, files, optional, heal_severities):
-        make_statements_interruptible()
+        make_statements_interruptible(connection)
         verification = _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities)
     connection.close()
 
@@ -118,9 +118,13 @@ def wait(configuration) -> None:
     with connection.cursor() as cursor:
         cursor.execute(question("server"))
         version, encoding, time_zone, role, kind = cursor.fetchone()
-    log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}, role {role}")
-    for sentence in lacking(state):
-        log.notice(f"{sentence} (a migration needs it)")
+    obstacles = lacking(state)
+    privileges = "some that a migration needs are missing" if obstacles else "all that a migration needs"
+    log.write(
+        f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}, role {role}, privileges: {privileges}"
+    )
+    for sentence in obstacles:
+        log.notice(sentence)
 
 
 def verify(configuration, tables=(), only=None, as_json=False) -> None:

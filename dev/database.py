@@ -104,9 +104,9 @@ def acting_as(uid: int, gid: int) -> Iterator[None]:
         yield
         return
     own_gid = os.getegid()
-    os.setegid(gid)
-    os.seteuid(uid)
     try:
+        os.setegid(gid)
+        os.seteuid(uid)
         yield
     finally:
         os.seteuid(0)
@@ -211,12 +211,12 @@ def disown_lock_file(cluster: Path) -> None:
         path.unlink()  # damaged, as after a power cut: PostgreSQL would refuse to start
         return
     _, *others = path.read_text().splitlines(keepends=True)
-    owner = path.stat()
+    owner = path.lstat()
     rewritten = path.with_suffix(".new")
     rewritten.unlink(missing_ok=True)
     with open(rewritten, "x", opener=for_owner_only) as file:
         file.writelines([f"{os.getpid()}\n", *others])
-    os.chown(rewritten, owner.st_uid, owner.st_gid)
+    os.lchown(rewritten, owner.st_uid, owner.st_gid)
     rewritten.replace(path)
 
 
@@ -224,11 +224,7 @@ def remove_runtime_folder(path: str) -> None:
     """Remove the runtime folder that an earlier run recorded, if it is still there and ours."""
     with contextlib.suppress(FileNotFoundError):
         found = os.lstat(path)
-        if (
-            Path(path).name.startswith(RUNTIME_PREFIX)
-            and stat.S_ISDIR(found.st_mode)
-            and found.st_uid == os.geteuid()
-        ):
+        if Path(path).name.startswith(RUNTIME_PREFIX) and stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -251,9 +247,7 @@ def copy_wheel(destination: Path) -> Path:
     def unneeded(folder: str, names: list[str]) -> set[str]:
         if Path(folder) == source:
             return set(names) - {"initdb", "postgres"}
-        return {"doc", "include", "pgxs", "pkgconfig"} | {
-            name for name in names if name.endswith((".a", ".py"))
-        }
+        return {"doc", "include", "pgxs", "pkgconfig"} | {name for name in names if name.endswith((".a", ".py"))}
 
     shutil.copytree(package, destination / package.name, ignore=unneeded)
     # Shared libraries lie beside the package on Linux (auditwheel) and in it on macOS (delocate).
@@ -321,9 +315,7 @@ class LocalServer:
         """The folder with the server's socket."""
         return self._runtime / "socket"
 
-    def url(
-        self, dbname: str = DATABASE, user: str = DATABASE, password: str = "", *, tcp: bool = False
-    ) -> str:
+    def url(self, dbname: str = DATABASE, user: str = DATABASE, password: str = "", *, tcp: bool = False) -> str:
         """Return a URL for libpq, by way of the socket or, with `tcp`, of 127.0.0.1."""
         login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
         name = quote(dbname, safe="")
@@ -374,7 +366,7 @@ class LocalServer:
         path.unlink(missing_ok=True)
         with open(path, "xb", opener=for_owner_only) as file:
             file.write(content)
-        os.chown(path, self.uid, self.gid)
+        os.lchown(path, self.uid, self.gid)
 
     def _prepare(self) -> None:
         """Take the folder, make this run's runtime folder, and see to it that there is a cluster."""
@@ -446,11 +438,17 @@ class LocalServer:
         """Return a folder for temporary files that the server's uid can enter; raises DatabaseError."""
         for folder in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 (for a private one in it)
             longest = folder / f"{RUNTIME_PREFIX}12345678" / "socket" / ".s.PGSQL.65535"
-            with contextlib.suppress(PermissionError), acting_as(self.uid, self.gid):
-                os.stat(folder / ".")
-                if len(os.fsencode(longest)) <= LONGEST_SOCKET_PATH:
-                    return folder
+            if len(os.fsencode(longest)) <= LONGEST_SOCKET_PATH and self._can_enter(folder):
+                return folder
         raise DatabaseError(f"no folder for temporary files is short and open to uid {self.uid}: set TMPDIR")
+
+    def _can_enter(self, folder: Path) -> bool:
+        with acting_as(self.uid, self.gid):
+            try:
+                os.stat(folder / ".")
+            except PermissionError:
+                return False
+        return True
 
     def _reachable_binaries(self) -> tuple[Path, int]:
         """Return the folder of programs, of a copy if the server's uid needs one, and their version."""
@@ -465,9 +463,7 @@ class LocalServer:
             return copied, self._version_of(copied)
         except PermissionError:
             parent = self._runtime.parent
-            raise DatabaseError(
-                f"no program can run in {parent}: set TMPDIR to a folder without noexec"
-            ) from None
+            raise DatabaseError(f"no program can run in {parent}: set TMPDIR to a folder without noexec") from None
 
     def _version_of(self, binaries: Path) -> int:
         command = [binaries / "postgres", "--version"]
@@ -642,9 +638,7 @@ def run_command(command: Sequence[str], server: LocalServer) -> int:
         if server.pid is None:
             process.terminate()
             process.wait()
-            raise DatabaseError(
-                f"PostgreSQL has ended, so the command was ended too; its log is {server.log}"
-            )
+            raise DatabaseError(f"PostgreSQL has ended, so the command was ended too; its log is {server.log}")
         timeout = None if pass_on_interrupt_at is None else max(0.0, pass_on_interrupt_at - time.monotonic())
         arrived = os.read(signals, 64) if select.select([signals], [], [], timeout)[0] else b""
         if signal.SIGTERM in arrived or signal.SIGHUP in arrived:

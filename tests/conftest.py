@@ -44,16 +44,13 @@ LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", f"needs(part): the test needs one of {', '.join(PARTS)}, which pip cannot bring"
-    )
+    config.addinivalue_line("markers", f"needs(part): the test needs one of {', '.join(PARTS)}, which pip cannot bring")
     config.addinivalue_line("markers", "only_pg(id): the test runs on this server only, such as pg18")
     config.stash[LEFT_OUT] = Counter()
     missing = missing_parts()
     if os.environ.get("REQUIRE") == "all" and missing:
         raise pytest.UsageError(
-            "REQUIRE=all, but "
-            + ", ".join(f"{name} is missing ({part.remedy})" for name, part in missing.items())
+            "REQUIRE=all, but " + ", ".join(f"{name} is missing ({part.remedy})" for name, part in missing.items())
         )
 
 
@@ -81,9 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent = next((name for name in needed if name in missing), None)
         unknown = set(needed) - set(PARTS)
         if unknown:
-            raise pytest.UsageError(
-                f"{item.nodeid} needs {unknown.pop()}: expected one of {', '.join(PARTS)}"
-            )
+            raise pytest.UsageError(f"{item.nodeid} needs {unknown.pop()}: expected one of {', '.join(PARTS)}")
         if absent:
             config.stash[LEFT_OUT][absent] += 1
         (left_out if absent else kept).append(item)
@@ -106,9 +101,7 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for name, count in sorted(config.stash[LEFT_OUT].items()):
         tests = "test" if count == 1 else "tests"
-        terminalreporter.write_line(
-            f"left out: {count} {tests} that need {name}; to run them: {PARTS[name].remedy}"
-        )
+        terminalreporter.write_line(f"left out: {count} {tests} that need {name}; to run them: {PARTS[name].remedy}")
 
 
 # --- Servers ---

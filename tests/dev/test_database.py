@@ -55,9 +55,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def staying(
-    folder: Path, program: tuple[str, ...] = (str(SCRIPT),)
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def staying(folder: Path, program: tuple[str, ...] = (str(SCRIPT),)) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run STAY with a database in this folder, as the leader of a process group, and give the URL too."""
     process = subprocess.Popen(
         [sys.executable, *program, "run", str(folder), "--", *STAY],
@@ -102,9 +100,7 @@ def query(url: str, sql: str) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
-def run_as(
-    account: pwd.struct_passwd | int, code: str, *arguments: object
-) -> subprocess.CompletedProcess[str]:
+def run_as(account: pwd.struct_passwd | int, code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run Python code as another uid; what is loaded before may be out of that uid's reach."""
     uid, gid = (account, account) if isinstance(account, int) else (account.pw_uid, account.pw_gid)
     prologue = (
@@ -203,9 +199,7 @@ def test_the_command_is_ended_when_the_database_ends(data):
     with staying(data) as (process, _):
         os.kill(database.recorded_pid(data / "cluster"), signal.SIGQUIT)
         assert process.wait(20) == 1
-        assert (
-            f"PostgreSQL has ended, so the command was ended too; its log is {data}" in process.stderr.read()
-        )
+        assert f"PostgreSQL has ended, so the command was ended too; its log is {data}" in process.stderr.read()
 
 
 # --- After a kill ---
@@ -292,9 +286,7 @@ def test_data_of_another_version_are_refused_and_left_alone(data):
 
 
 def test_a_failed_start_shows_the_end_of_the_log(data):
-    with pytest.raises(
-        database.DatabaseError, match=r"postgresql.log ends with: .*shared_buffers.*no-number"
-    ):
+    with pytest.raises(database.DatabaseError, match=r"postgresql.log ends with: .*shared_buffers.*no-number"):
         LocalServer(data, settings={"shared_buffers": "no-number"}).start()
     assert run(data, "true").returncode == 0
 
@@ -393,8 +385,7 @@ def test_a_uid_without_an_account_is_told_so_in_one_line(public_folder):
     public_folder.chmod(0o777)
     result = run_as(
         database.unused_uid(),
-        "try: database.LocalServer(sys.argv[1]).start()\n"
-        "except database.DatabaseError as error: sys.exit(str(error))",
+        "try: database.LocalServer(sys.argv[1]).start()\nexcept database.DatabaseError as error: sys.exit(str(error))",
         public_folder / "data",
     )
     assert result.returncode == 1
