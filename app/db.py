@@ -16,8 +16,6 @@ from startup.connection import connect
 # A page is put together from several statements. One snapshot for all of them lets its figures agree.
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-CONNECTION_LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
-
 
 class DatabaseAwayError(Exception):
     """The database cannot be reached, or was lost halfway. The message is for the log, not for a page."""
@@ -41,12 +39,12 @@ class Database:
             try:
                 _execute(kept, BEGIN)
                 return kept
-            except CONNECTION_LOST:
+            except psycopg2.Error:  # OperationalError, InterfaceError or a bare DatabaseError
                 self.drop()
         try:
             fresh = connect(self._conninfo)
             _execute(fresh, BEGIN)
-        except CONNECTION_LOST as error:
+        except psycopg2.Error as error:
             raise DatabaseAwayError(one_line(error)) from error
         self._of_this_thread.connection = fresh
         return fresh
@@ -55,7 +53,7 @@ class Database:
         """End what `begin` began, so that the connection can serve the next request."""
         try:
             _execute(self._of_this_thread.connection, "COMMIT")
-        except CONNECTION_LOST:
+        except psycopg2.Error:
             self.drop()
 
     def drop(self) -> None:

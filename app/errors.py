@@ -11,7 +11,7 @@ ADVICE = {
     404: "There is nothing at this address. Look for a slip in it, or go on from the overview.",
     405: "This address does not take that kind of request. Go on from the overview.",
     500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
-    503: "The database cannot be reached. Try again in a moment; this page works again as soon as it does.",
+    503: "The database cannot be reached. Try again in a moment; this page comes back as soon as it does.",
 }
 
 
@@ -19,8 +19,7 @@ def init_app(app: Flask) -> None:
     """Answer errors with a page in the look of the others."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(db.DatabaseAwayError, _database_away)
-    for error in db.CONNECTION_LOST:
-        app.register_error_handler(error, _database_error)
+    app.register_error_handler(psycopg2.Error, _database_error)
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -33,7 +33,7 @@ def ready() -> tuple[dict[str, Any], int]:
         return {"ready": False, "reason": str(error)}, 503
     except (db.DatabaseAwayError, psycopg2.Error) as error:
         log.warning(f"Not ready: {db.one_line(error)}")
-        return {"ready": False, "reason": "the database cannot be reached; the log says why"}, 503
+        return {"ready": False, "reason": "the database cannot be reached or read; the log says why"}, 503
     answer = {
         "ready": verification.ok,
         "schema": verification.state.schema,

@@ -175,8 +175,6 @@ def rows_by_table(connection) -> dict[str, list[dict]]:
         tables = [row["tablename"] for row in cursor.fetchall()]
         found = {}
         for table in tables:
-            cursor.execute(
-                sql.SQL("SELECT ctid, xmin, * FROM {} ORDER BY ctid").format(sql.Identifier(table))
-            )
+            cursor.execute(sql.SQL("SELECT ctid, xmin, * FROM {} ORDER BY ctid").format(sql.Identifier(table)))
             found[table] = [dict(row) for row in cursor.fetchall()]
         return found

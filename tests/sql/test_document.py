@@ -5,6 +5,7 @@ reads the types, the defaults and the references; then both schemas are asked th
 """
 
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,8 @@ def table_blocks() -> dict[str, str]:
 
 def in_reference_order(blocks: dict[str, str]) -> list[str]:
     """Order the tables so that each comes after those that it refers to."""
-    ordered = []
-    while len(ordered) < len(blocks):
-        ordered += [
-            table
-            for table, block in blocks.items()
-            if table not in ordered and set(re.findall(r"REFERENCES (\w+)", block)) <= set(ordered)
-        ]
-    return ordered
+    references = {table: set(re.findall(r"REFERENCES (\w+)", block)) for table, block in blocks.items()}
+    return list(TopologicalSorter(references).static_order())
 
 
 def documented_indexes() -> list[tuple[str, str]]:

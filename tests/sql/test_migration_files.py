@@ -79,9 +79,7 @@ class TestEveryFile:
             assert "set_config('lock_timeout', '0', false)" in "".join(before)
 
     def test_drops_and_renames_no_table_or_column(self, file):
-        assert not re.search(
-            r"\b(DROP TABLE|DROP COLUMN|RENAME|TRUNCATE|DELETE FROM)\b", without_comments(file)
-        )
+        assert not re.search(r"\b(DROP TABLE|DROP COLUMN|RENAME|TRUNCATE|DELETE FROM)\b", without_comments(file))
 
     def test_moves_no_sequence(self, file):
         """setval survives a rollback."""
@@ -101,9 +99,7 @@ def test_each_column_is_written_once():
     written = Counter()
     for file in MIGRATIONS:
         for table, actions in re.findall(r"ALTER TABLE (\w+)\b([^;]+);", without_comments(file)):
-            written.update(
-                (table, column) for column in re.findall(r"ADD COLUMN IF NOT EXISTS (\w+)", actions)
-            )
+            written.update((table, column) for column in re.findall(r"ADD COLUMN IF NOT EXISTS (\w+)", actions))
     assert len(written) > 80
     assert [column for column, times in written.items() if times > 1] == []
 

@@ -24,9 +24,7 @@ def kept(old: dict[str, list[dict]], new: dict[str, list[dict]]) -> dict[str, li
 def test_replaying_all_files_over_a_current_database_touches_nothing(connection, replay, catalog, rows):
     def files_of_the_tables():
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT oid, relfilenode FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-            )
+            cursor.execute("SELECT oid, relfilenode FROM pg_class WHERE relnamespace = 'public'::regnamespace")
             return sorted(cursor.fetchall())
 
     before = catalog(connection), rows(connection), files_of_the_tables()
@@ -251,9 +249,7 @@ def test_a_foreign_key_that_is_not_validated_stays(connection, replay):
         """)
         connection.commit()
         replay(connection)
-        cursor.execute(
-            "SELECT convalidated FROM pg_constraint WHERE conname = 'invoice_items_invoice_id_fkey'"
-        )
+        cursor.execute("SELECT convalidated FROM pg_constraint WHERE conname = 'invoice_items_invoice_id_fkey'")
         assert cursor.fetchall() == [(False,)]
 
 

@@ -46,7 +46,5 @@ def test_it_works_from_another_folder_and_with_a_pinned_schema(database, tmp_pat
     url = f"{database.url}{separator}options=-csearch_path%3Dtimetracker"
     yoyo(database, "apply", "--config", str(ROOT / "yoyo.ini"), folder=tmp_path, url=url)
 
-    places = database.query(
-        "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename ~ '^(users|_yoyo_.*)$'"
-    )
+    places = database.query("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename ~ '^(users|_yoyo_.*)$'")
     assert places == [("timetracker",)]

@@ -1,0 +1,56 @@
+"""Pages in a real browser."""
+
+import pytest
+from parts import program
+
+pytestmark = pytest.mark.needs("chromium")
+
+NARROW = {"width": 360, "height": 640}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.mark.only_pg("pg18")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone_by_day_and_by_night(browser, serve, migrated, scheme):
+    migrated.execute(
+        """
+        INSERT INTO users (username) VALUES (repeat('maximiliane', 7));
+        INSERT INTO projects (name, client) VALUES (repeat('Donaudampfschiff', 12), repeat('Reederei', 25));
+        INSERT INTO time_entries (user_id, project_id, start_time)
+        VALUES (2, 2, '2020-02-29 08:00'), (2, 2, timezone('utc', now()))
+        """
+    )
+    served = serve(migrated.url)
+    page = browser.new_page(viewport=NARROW, color_scheme=scheme)
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+
+    page.goto(served.url)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(part) for part in background.removeprefix("rgb(").removesuffix(")").split(","))
+    assert (brightness > 382) == (scheme == "light")
+    assert complaints == [], "the browser refused something"
+
+    page.goto(f"{served.url}/nowhere")
+    assert page.get_by_role("heading", name="Not Found").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+    page.keyboard.press("Tab")
+    focused = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert focused == "solid"
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{served.url}/")
+    page.close()

@@ -1,0 +1,97 @@
+"""The app under Gunicorn with our configuration."""
+
+import contextlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from database import SUPERUSER, LocalServer
+
+SECRET = {"SECRET_KEY": "k"}
+UNREACHABLE = "postgresql://owner@127.0.0.1:1/none"
+
+
+def test_it_serves_without_a_database_and_says_nothing(serve):
+    served = serve(UNREACHABLE, **SECRET)
+    assert served.get("/healthz") == (200, "ok")
+    assert served.get("/")[0] == 503
+    assert served.stop() == 0
+    log = served.log.read_text()
+    assert re.fullmatch(r"\S+ warning: Answered 503: .*Connection refused.*\n", log), log
+
+
+def test_it_ends_well_on_sigterm(serve):
+    served = serve(UNREACHABLE, **SECRET)
+    assert served.stop() == 0
+    assert served.log.read_text() == ""
+
+
+@pytest.mark.needs("linux")
+def test_it_runs_two_workers_unless_web_concurrency_says_otherwise(serve):
+    assert serve(UNREACHABLE, **SECRET).workers(2)
+    assert serve(UNREACHABLE, **SECRET, WEB_CONCURRENCY="1").workers(1)
+
+
+@pytest.mark.needs("linux")
+def test_gunicorn_cmd_args_come_first(serve):
+    served = serve(UNREACHABLE, **SECRET, GUNICORN_CMD_ARGS="--workers 3 --access-logfile -")
+    assert served.workers(3)
+    served.get("/healthz")
+    served.stop()
+    assert "GET /healthz" in served.log.read_text()
+
+
+@pytest.mark.needs("linux")
+def test_workers_do_not_share_a_connection(serve, migrated):
+    served = serve(migrated.url)
+    assert postgres_sockets(served.process.pid, migrated.server.port) == set()
+    with ThreadPoolExecutor(16) as pool:
+        assert {status for status, _ in pool.map(served.get, ["/"] * 200)} == {200}
+    first, second = (postgres_sockets(pid, migrated.server.port) for pid in served.workers(2))
+    assert first
+    assert second
+    assert not first & second
+    assert postgres_sockets(served.process.pid, migrated.server.port) == set()
+    [(backends,)] = migrated.query(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'timetracker' AND datname = current_database()"
+    )
+    assert backends == len(first) + len(second) <= 8
+
+
+@pytest.mark.needs("linux")
+def test_it_recovers_from_a_restart_of_the_database_without_new_workers(serve, tmp_path, run_runner):
+    settings = {"fsync": "off", "autovacuum": "off"}
+    with LocalServer(tmp_path / "server", settings=settings, listen_tcp=True) as local:
+        url = local.url(SUPERUSER, SUPERUSER)
+        assert run_runner("migrate", database=url).returncode == 0
+        served = serve(url, WEB_CONCURRENCY="1")
+        workers = served.workers(1)
+        assert served.get("/")[0] == 200
+        assert served.get("/readyz")[0] == 200
+
+        local.stop_immediately()
+        status, page = served.get("/")
+        assert status == 503
+        assert "The database cannot be reached" in page
+        assert served.get("/readyz")[0] == 503
+        assert served.get("/healthz")[0] == 200
+
+        local.start()
+        assert served.get("/")[0] == 200
+        assert served.get("/readyz")[0] == 200
+        assert served.workers(1) == workers
+
+
+def postgres_sockets(pid: int, port: int) -> set[str]:
+    """Return the inodes of a process's TCP connections to this port of 127.0.0.1."""
+    connections = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        _, _, remote, _, _, _, _, _, _, inode, *_ = line.split()
+        if remote == f"0100007F:{port:04X}":
+            connections.add(inode)
+    opened = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            opened.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return connections & opened

@@ -1,0 +1,104 @@
+"""A copy of the program for a test to edit, and what a start said and changed."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from psycopg2 import sql
+
+ROOT = Path(__file__).parents[1]
+
+# Every table, the catalog's included, and every sequence that belongs to this database alone.
+RELATIONS = """
+SELECT nspname, relname
+FROM pg_class
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind IN ('r', 'S') AND NOT relisshared AND nspname NOT IN ('information_schema', 'pg_toast')
+ORDER BY 1, 2
+"""
+
+
+class Installation:
+    """A copy of the program, whose files a test may edit."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.sql = folder / "sql"
+        for name in ("sql", "startup"):
+            shutil.copytree(ROOT / name, folder / name)
+        shutil.copy2(ROOT / "runner.py", folder)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of its migrations, in order."""
+        return [path.stem for path in sorted(self.sql.glob("*.sql"))]
+
+    def keep(self, count: int) -> None:
+        """Leave the first migrations only, and no optional one."""
+        for path in sorted(self.sql.glob("*.sql"))[count:]:
+            path.unlink()
+        for path in (self.sql / "optional").glob("*.sql"):
+            path.unlink()
+
+    def add(self, words: str, content: str) -> str:
+        """Write one more migration, and return its id."""
+        id = f"{len(self.ids) + 1:04}-{words}"
+        (self.sql / f"{id}.sql").write_text(content, encoding="ascii")
+        return id
+
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run its runner.py to the end; takes what start() takes."""
+        with self.start(*arguments, **options) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        if process.returncode != 70:
+            assert "Traceback" not in stderr, stderr
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def start(
+        self, *arguments: str, database: Any = None, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start its runner.py; `database` (or its URL) becomes DATABASE_URL, `options` are those of Popen."""
+        environment = {"PATH": os.environ.get("PATH", os.defpath)}
+        if database is not None:
+            environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
+        return subprocess.Popen(
+            [sys.executable, str(self.folder / "runner.py"), *arguments],
+            env={**environment, **(env or {})},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+
+def contents_of(database: Any) -> dict[str, Any]:
+    """Return a checksum of each table and sequence of a database, the catalog included.
+
+    Each row counts with its place and the transaction that wrote it: one that is written anew unchanged shows.
+    """
+    with contextlib.closing(database.connect("postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute(RELATIONS)
+        questions = [
+            sql.SQL("SELECT {}, md5(string_agg(concat(ctid, xmin, row), '|' ORDER BY ctid)) FROM {} AS row").format(
+                sql.Literal(".".join(names)), sql.Identifier(*names)
+            )
+            for names in cursor.fetchall()
+        ]
+        cursor.execute(sql.SQL(" UNION ALL ").join(questions))
+        return dict(cursor.fetchall())
+
+
+def errors_in(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return what the error lines of a start say."""
+    return [line.partition(" error: ")[2] for line in result.stderr.splitlines() if " error: " in line]
