@@ -27,7 +27,7 @@ from startup.catalog import question, read_state
 from startup.configuration import read_configuration
 from startup.connection import wait_for_database
 from startup.errors import DatabaseUnusableError, SchemaDiffersError, StartError
-from startup.preconditions import lacking, require_privileges, require_readable_ledger, require_writable
+from startup.preconditions import lacking, obstacles, require_privileges, require_readable_ledger, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.signals import end_on_signals, make_statements_interruptible
 from startup.verification import compare
@@ -83,8 +83,8 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
     migrations.check_contents(pending + migrations.pending(state.applied, optional))
     if pending or defaults.missing(state):
         require_privileges(connection, state)
-    elif obstacles := lacking(state):
-        log.warning(f"Nothing can be healed by this role: {'; '.join(obstacles)}")
+    elif reasons := obstacles(connection, state):
+        log.warning(f"Nothing is healed or tried: {'; '.join(reasons)}")
         return verification
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema})
@@ -118,11 +118,10 @@ def wait(configuration) -> None:
     with connection.cursor() as cursor:
         cursor.execute(question("server"))
         version, encoding, time_zone, role, kind = cursor.fetchone()
-    obstacles = lacking(state)
+    obstacles = lacking(connection, state)
     privileges = "some that a migration needs are missing" if obstacles else "all that a migration needs"
-    log.write(
-        f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}, role {role}, privileges: {privileges}"
-    )
+    log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}")
+    log.write(f"Role {role}, privileges: {privileges}")
     for sentence in obstacles:
         log.notice(sentence)
 
@@ -186,10 +185,17 @@ def main(arguments: list[str]) -> int:
         for problem in error.problems:
             log.error(problem)
         return error.exit_code
-    except psycopg2.OperationalError as error:
-        log.error(f"The connection to PostgreSQL was lost: {str(error).strip().splitlines()[0]}. Start again")
+    except psycopg2.Error as error:
+        if not _database_failed(error):
+            raise
+        log.error(f"PostgreSQL broke off: {' '.join(str(error).split())}. Look at the server, then start again")
         return DatabaseUnusableError.exit_code
     return 0
+
+
+def _database_failed(error: psycopg2.Error) -> bool:
+    """Whether it is the server's state that ended us, not a mistake of ours; a crash comes as a bare DatabaseError."""
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or type(error) is psycopg2.DatabaseError
 
 
 def _parse(arguments: list[str]) -> tuple[str, dict]:

@@ -22,8 +22,7 @@ class State:
 
     server      name -> value: version, backend pid, role, schema, read only, standby
     objects     'column users.id' -> its definitions, usually one ('integer NOT NULL SERIAL')
-    lacks       (object, privilege, SQL that grants it) for everything that this role may not do
-    sequences   'users.id' -> (qualified name of the sequence, why it cannot be read or None)
+    sequences   'users.id' -> (qualified name of the sequence, whether this role may read it and the table)
     fulfilled   optional migration id -> whether its condition holds
     applied     migration id -> when it was applied, in UTC
     hashes      migration id -> (raw hash, normalised hash) of the file as it was applied
@@ -36,8 +35,7 @@ class State:
     def __init__(self):
         self.server: dict[str, str] = {}
         self.objects: dict[str, list[str]] = {}
-        self.lacks: list[tuple[str, str, str]] = []
-        self.sequences: dict[str, tuple[str, str | None]] = {}
+        self.sequences: dict[str, tuple[str, bool]] = {}
         self.fulfilled: dict[str, bool] = {}
         self.applied: dict[str, str] = {}
         self.hashes: dict[str, tuple[str, str]] = {}
@@ -62,32 +60,27 @@ def read_state(connection, optional=()) -> State:
     `optional` are the optional migration files, whose conditions are asked in the same statement.
     Raises DatabaseUnusableError when it is not clear which schema is ours.
     """
-    state = State()
-    asks, candidates = [], []
+    state, questions = State(), []
     conditions = [
         f"UNION ALL SELECT 'optional', '{file.id}', ({file.requires})::text, NULL" for file in optional if file.requires
     ]
     with connection.cursor() as cursor:
         cursor.execute("\n".join([question("catalog"), *conditions]))
-        for kind, name, definition, note in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
+        for kind, name, definition, asked in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
             if kind in SCHEMA_KINDS:
                 state.objects.setdefault(f"{kind} {name}", []).append(definition)
             elif kind == "server":
                 state.server[name] = definition
-            elif kind == "lacks":
-                state.lacks.append((name, definition, note))
             elif kind == "sequence":
-                state.sequences[name] = (definition, note)
-            elif kind == "optional":
-                state.fulfilled[name] = definition == "true"
-            elif kind == "candidate":
-                candidates.append(name)
+                state.sequences[name] = (definition, asked is not None)
             else:
-                asks.append(definition)
-                state.ledger_readable |= name == "_yoyo_migration"
-        if len(candidates) > 1:
+                state.fulfilled[name] = definition == "true"
+            if asked is not None:
+                questions.append(asked)
+                state.ledger_readable |= (kind, name) == ("table", "_yoyo_migration")
+        if " and " in (state.server["schemas of ours"] or ""):
             raise DatabaseUnusableError(
-                f"Tables of TimeTracker lie in the schemas {' and '.join(candidates)}, both on the search_path:"
+                f"Tables of TimeTracker lie in the schemas {state.server['schemas of ours']}, both on the search_path:"
                 " expected one. Say which by adding ?options=-csearch_path%3DNAME to DATABASE_URL"
             )
         if state.schema is None:
@@ -95,8 +88,8 @@ def read_state(connection, optional=()) -> State:
                 f"No schema on the search_path of role {state.server['role']} exists:"
                 " create it (CREATE SCHEMA ...), or ALTER ROLE ... SET search_path"
             )
-        if asks:
-            cursor.execute("\nUNION ALL\n".join(asks))
+        if questions:
+            cursor.execute("\nUNION ALL\n".join(questions))
             for kind, name, first, second in cursor.fetchall():
                 _note_answer(state, kind, name, first, second)
     return state

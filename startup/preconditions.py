@@ -1,6 +1,6 @@
 """What must be true of database, role and files before a start writes anything."""
 
-from startup.catalog import YOYO_TABLES, State
+from startup.catalog import YOYO_TABLES, State, question
 from startup.errors import DatabaseUnusableError
 from startup.verification import read_snapshot, table_of
 
@@ -17,15 +17,19 @@ def require_writable(state: State) -> None:
 
 
 def require_privileges(connection, state: State) -> None:
-    """Raise DatabaseUnusableError with one sentence for each thing that this role may not do."""
-    if state.server["backend pid"] != str(connection.info.backend_pid):
-        raise DatabaseUnusableError(
-            "There is something to migrate, and a pooler in transaction mode stands before the database:"
-            " a lock cannot be held through it. Run python runner.py migrate once with a DATABASE_URL that"
-            " goes straight to PostgreSQL"
-        )
-    if problems := lacking(state):
+    """Raise DatabaseUnusableError with one sentence for each thing that keeps this start from migrating."""
+    if problems := obstacles(connection, state):
         raise DatabaseUnusableError(*problems)
+
+
+def obstacles(connection, state: State) -> list[str]:
+    """What keeps this start from writing: a pooler that would give each transaction another session, or privileges."""
+    if state.server["backend pid"] != str(connection.info.backend_pid):
+        return [
+            "A pooler in transaction mode stands before the database, and no lock can be held through it: run"
+            " python runner.py migrate once with a DATABASE_URL that goes straight to PostgreSQL"
+        ]
+    return lacking(connection, state)
 
 
 def require_readable_ledger(state: State) -> None:
@@ -38,13 +42,16 @@ def require_readable_ledger(state: State) -> None:
         )
 
 
-def lacking(state: State) -> list[str]:
+def lacking(connection, state: State) -> list[str]:
     """What this role lacks to migrate, a sentence a privilege. Other people's tables do not count."""
+    with connection.cursor() as cursor:
+        cursor.execute(question("privileges"), {"schema": state.schema})
+        lacks = cursor.fetchall()
     ours = {f"table {table_of(name)}" for name in read_snapshot()}
     yoyos = {f"table {name}" for name in YOYO_TABLES}
-    not_owned = {name for name, privilege, _ in state.lacks if privilege.startswith("ownership")}
+    not_owned = {name for name, privilege, _ in lacks if privilege.startswith("ownership")}
     needed: dict[str, list[tuple[str, str]]] = {}
-    for name, privilege, remedy in state.lacks:
+    for name, privilege, remedy in lacks:
         if privilege.startswith("ownership"):
             relevant = name in ours
         elif name in yoyos:

@@ -1,5 +1,5 @@
 -- Who holds the start lock of this schema, and since when.
-SELECT activity.pid, activity.application_name, activity.client_addr::text,
+SELECT activity.pid, activity.application_name, host(activity.client_addr),
     to_char(activity.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS')
 FROM pg_locks
 JOIN pg_stat_activity AS activity USING (pid)

@@ -1,0 +1,23 @@
+-- What this role lacks to migrate: the object, the privilege, the SQL that grants it.
+WITH relation AS (
+    SELECT oid, relname, relowner, format('%%I.%%I', %(schema)s, relname) AS qualified_name
+    FROM pg_class
+    WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p')
+)
+
+SELECT 'schema ' || %(schema)s, 'CREATE', format('GRANT CREATE ON SCHEMA %%I TO %%I', %(schema)s, current_user)
+WHERE NOT has_schema_privilege(%(schema)s, 'CREATE')
+
+UNION ALL
+SELECT 'table ' || relname, 'ownership (it belongs to ' || pg_get_userbyid(relowner) || ')',
+    format('ALTER TABLE %%s OWNER TO %%I', qualified_name, current_user)
+FROM relation
+WHERE NOT pg_has_role(relowner, 'USAGE')
+
+UNION ALL
+SELECT 'table ' || relname, privilege, format('GRANT %%s ON %%s TO %%I', privilege, qualified_name, current_user)
+FROM relation
+CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS needed (privilege)
+WHERE NOT has_table_privilege(oid, privilege)
+
+ORDER BY 2, 1
