@@ -10,7 +10,6 @@ from app import db, errors, formats, headers, static_files
 from app.queries import secrets
 from app.readiness import Readiness
 from app.views import front, health
-from startup import log
 from startup.configuration import read_configuration
 from startup.connection import connect
 
@@ -22,7 +21,6 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     SECRET_KEY is not among them and cannot be read from the database either.
     """
     configuration = read_configuration(environ)
-    log.choose_format(configuration.log_format)
 
     app = Flask(__name__)
     app.config.update(

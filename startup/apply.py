@@ -19,7 +19,7 @@ from startup import log
 from startup.catalog import question
 from startup.errors import DatabaseUnusableError, MigrationFailedError
 from startup.lock import refuse_while_locked
-from startup.migrations import MigrationFile
+from startup.migrations import MigrationFile, check_contents
 
 
 class Ledger(PostgresqlBackend):
@@ -29,6 +29,7 @@ class Ledger(PostgresqlBackend):
 
     def __init__(self, connection):
         self._given = connection
+        self._keeps_hashes = False
         uri = DatabaseURI("postgresql", None, None, None, None, database=connection.info.dbname, args={})
         super().__init__(uri, default_migration_table)
 
@@ -36,22 +37,60 @@ class Ledger(PostgresqlBackend):
         """Give the connection of the start."""
         return self._given
 
+    def ensure_internal_schema_updated(self) -> None:
+        """Make yoyo's tables where there are none. Yoyo alone would look again before each mark."""
+        super().ensure_internal_schema_updated()
+        self._internal_schema_updated = True
+
+    def rollback(self) -> None:
+        """Roll back; where the connection was lost the server has done it, and the loss is what to tell."""
+        if not self.connection.closed:
+            super().rollback()
+
     def run(self, file: MigrationFile) -> None:
         """Run the statements of a file as yoyo reads them. A transaction is the caller's affair."""
         for statement in file.statements:
             self.cursor().execute(statement)  # not self.execute(), which takes % for a parameter
 
     def apply(self, file: MigrationFile) -> None:
-        """Run a file and mark it as applied, all in one transaction where the file allows one."""
-        if not file.transactional:
+        """Run a file and mark it as applied, all in one transaction where the file allows one.
+
+        Raises MigrationFailedError, or DatabaseUnusableError when the connection was lost.
+        """
+        try:
+            if not file.transactional:
+                self.build_index(file)
+                self._require_valid(file)
+            with self.transaction():
+                if file.transactional:
+                    self.run(file)
+                migration = Migration(file.id, file.path, source_dir=None)
+                self.mark_one(migration, log=False)
+                self.log_migration(migration, "apply")
+                self._keep_hash(file)
+        except psycopg2.Error as error:
+            raise _failure(self.connection, file, error) from error
+
+    def build_index(self, file: MigrationFile) -> None:
+        """Run a non-transactional file, and put back the search_path, which such a file may extend."""
+        with self.connection.cursor() as cursor:
+            cursor.execute("SHOW search_path")
+            search_path = cursor.fetchone()
             self.run(file)
-        with self.transaction():
-            if file.transactional:
-                self.run(file)
-            migration = Migration(file.id, file.path, source_dir=None)
-            self.mark_one(migration, log=False)
-            self.log_migration(migration, "apply")
-            record_hashes(self.connection, [file])
+            cursor.execute("SELECT set_config('search_path', %s, false)", search_path)
+
+    def _require_valid(self, file: MigrationFile) -> None:
+        """See that IF NOT EXISTS has not passed over what an earlier build left."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid)",
+                (file.index,),
+            )
+            if cursor.fetchone()[0]:
+                raise MigrationFailedError(
+                    f"{file.id} found the index {file.index} already there, left invalid by a build that failed:"
+                    f" DROP INDEX {file.index}, then start again"
+                )
 
     def get_log_data(self, migration=None, operation="apply"):
         """What yoyo logs of a migration; yoyo's own way fails for a uid without a name and waits for DNS."""
@@ -65,6 +104,11 @@ class Ledger(PostgresqlBackend):
             "operation": operation,
         }
 
+    def _keep_hash(self, file: MigrationFile) -> None:
+        self._keeps_hashes = self._keeps_hashes or _has_hashes(self.connection)
+        if self._keeps_hashes:
+            _keep_hashes(self.connection, [file])
+
 
 def apply_migrations(connection, files: list[MigrationFile]) -> None:
     """Apply files one after the other.
@@ -75,10 +119,7 @@ def apply_migrations(connection, files: list[MigrationFile]) -> None:
     ledger.ensure_internal_schema_updated()
     for file in files:
         began = time.perf_counter()
-        try:
-            ledger.apply(file)
-        except psycopg2.Error as error:
-            raise _failure(connection, file, error) from error
+        ledger.apply(file)
         log.step(f"Applied {file.id}", began, migration=file.id)
 
 
@@ -89,12 +130,10 @@ def apply_optional(connection, files: list[MigrationFile]) -> None:
         began = time.perf_counter()
         try:
             ledger.apply(file)
-        except psycopg2.Error as error:
-            if connection.closed:
-                raise _failure(connection, file, error) from error
+        except MigrationFailedError as error:
             log.warning(
-                f"{file.id} failed and was left out: {first_line(error)}. TimeTracker works without it;"
-                f" mend the cause and the next start tries again, or remove sql/optional/{file.id}.sql"
+                f"{error}. TimeTracker works without it; mend the cause and the next start tries again,"
+                f" or remove sql/optional/{file.id}.sql"
             )
         else:
             log.step(f"Applied {file.id}", began, migration=file.id)
@@ -104,8 +143,9 @@ def replay(connection, files: list[MigrationFile], keep) -> list[tuple[Migration
     """Run transactional files again in one transaction; give those that failed, with the error.
 
     A file that fails is rolled back alone. `keep()` is asked at the end, inside the transaction: unless
-    it gives true, all is rolled back.
+    it gives true, all is rolled back. Raises UsageError for a file that was edited to what yoyo would run badly.
     """
+    check_contents(files)
     ledger, failed = Ledger(connection), []
     with ledger.transaction() as transaction:
         for file in files:
@@ -121,9 +161,10 @@ def replay(connection, files: list[MigrationFile], keep) -> list[tuple[Migration
 
 
 def apply_again(connection, file: MigrationFile) -> list[tuple[MigrationFile, psycopg2.Error]]:
-    """Run a non-transactional file again; give it with the error if it failed."""
+    """Run a non-transactional file again; give it with the error if it failed. Raises UsageError like replay()."""
+    check_contents([file])
     try:
-        Ledger(connection).run(file)
+        Ledger(connection).build_index(file)
     except psycopg2.Error as error:
         if connection.closed:
             raise _failure(connection, file, error) from error
@@ -131,7 +172,9 @@ def apply_again(connection, file: MigrationFile) -> list[tuple[MigrationFile, ps
     return []
 
 
-def rehearse(connection, schema: str, files: list[MigrationFile], tables: set[str]) -> list[tuple[MigrationFile, list[str]]]:
+def rehearse(
+    connection, schema: str, files: list[MigrationFile], tables: set[str]
+) -> list[tuple[MigrationFile, list[str]]]:
     """Run transactional files in a transaction that is rolled back; give the locks that each took.
 
     Locks are told of `tables`, those that are there already: 'ACCESS EXCLUSIVE on users'.
@@ -156,14 +199,27 @@ def rehearse(connection, schema: str, files: list[MigrationFile], tables: set[st
 
 def record_hashes(connection, files: list[MigrationFile]) -> None:
     """Keep the hashes of applied files of which none are kept yet, once there is a table for them."""
+    if not _has_hashes(connection):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT migration_id FROM migration_hashes")
+        kept = {id for (id,) in cursor.fetchall()}
+    _keep_hashes(connection, [file for file in files if file.id not in kept])
+
+
+def _has_hashes(connection) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('migration_hashes') IS NOT NULL")
-        if not cursor.fetchone()[0]:
-            return
+        return cursor.fetchone()[0]
+
+
+def _keep_hashes(connection, files: list[MigrationFile]) -> None:
+    with connection.cursor() as cursor:
         for file in files:
             cursor.execute(
                 "INSERT INTO migration_hashes (migration_id, raw_sha256, normalised_sha256) VALUES (%s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
+                " ON CONFLICT (migration_id) DO UPDATE SET raw_sha256 = EXCLUDED.raw_sha256,"
+                " normalised_sha256 = EXCLUDED.normalised_sha256, recorded_at = DEFAULT",
                 (file.id, file.raw_sha256, file.normalised_sha256),
             )
 
@@ -177,7 +233,7 @@ def _failure(connection, file: MigrationFile, error: psycopg2.Error) -> Exceptio
     if file.transactional:
         outcome = "failed and was rolled back"
     else:
-        outcome = "failed; an invalid index that it leaves is built anew by the next start"
+        outcome = f"failed, and may have left the index {file.index} invalid"
     return MigrationFailedError(f"{file.id} {outcome}: {first_line(error)}. Statement: {_statement(error)}")
 
 
@@ -185,13 +241,13 @@ def _statement(error: psycopg2.Error) -> str:
     """The statement that failed, on one line; of a DO block the one inside."""
     inner = re.search(r'SQL statement "(.*?)"\nPL/pgSQL', error.diag.context or "", re.DOTALL)
     sent = error.cursor.query if error.cursor is not None else None
-    text = inner[1] if inner else (sent or b"unknown").decode("utf-8", "replace")
+    text = error.diag.internal_query or (inner and inner[1]) or (sent or b"unknown").decode("utf-8", "replace")
     text = " ".join(text.split())
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def first_line(error: psycopg2.Error) -> str:
     """The database's own message, with its detail, on one line."""
-    parts = [error.diag.message_primary or (str(error).strip().splitlines() or ["no reason given"])[0]]
-    parts += [error.diag.message_detail] if error.diag.message_detail else []
+    unsaid = re.sub(r"^\w+:  ", "", str(error).strip()).partition("\n")[0] or "no reason given"
+    parts = [error.diag.message_primary or unsaid, error.diag.message_detail or ""]
     return " ".join(" ".join(parts).split()).removesuffix(".")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from startup.catalog import SCHEMA_KINDS
+from startup.differences import TYPES
 from startup.errors import UsageError
 
 
@@ -20,7 +20,7 @@ def parse(arguments: list[str], description: str) -> tuple[str, dict]:
         commands.add_parser(name, add_help=False)
     verify = commands.add_parser("verify", add_help=False)
     verify.add_argument("tables", nargs="*")
-    verify.add_argument("--only", choices=sorted(SCHEMA_KINDS | {"sequence"}))
+    verify.add_argument("--only", choices=TYPES)
     verify.add_argument("--json", action="store_true", dest="as_json")
     status = commands.add_parser("status", add_help=False)
     status.add_argument("--json", action="store_true", dest="as_json")

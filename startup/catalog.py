@@ -22,6 +22,7 @@ class State:
 
     server      name -> value: version, backend pid, role, schema, read only, standby
     objects     'column users.id' -> its definitions, usually one ('integer NOT NULL SERIAL')
+    names       (object, definition) -> its own name, where columns name the object: keys and constraints
     sequences   'users.id' -> (qualified name of the sequence, whether this role may read it and the table)
     fulfilled   optional migration id -> whether its condition holds
     applied     migration id -> when it was applied, in UTC
@@ -35,6 +36,7 @@ class State:
     def __init__(self):
         self.server: dict[str, str] = {}
         self.objects: dict[str, list[str]] = {}
+        self.names: dict[tuple[str, str], str] = {}
         self.sequences: dict[str, tuple[str, bool]] = {}
         self.fulfilled: dict[str, bool] = {}
         self.applied: dict[str, str] = {}
@@ -48,6 +50,10 @@ class State:
     def schema(self) -> str:
         """The schema in use."""
         return self.server["schema"]
+
+    def qualified(self, name: str) -> str:
+        """The name of something in the schema in use, with that schema, as SQL."""
+        return f"{self.server['quoted schema']}.{name}"
 
     def has_table(self, name: str) -> bool:
         """Whether the schema in use has this table."""
@@ -66,27 +72,28 @@ def read_state(connection, optional=()) -> State:
     ]
     with connection.cursor() as cursor:
         cursor.execute("\n".join([question("catalog"), *conditions]))
-        for kind, name, definition, asked in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
+        for kind, name, definition, note in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
             if kind in SCHEMA_KINDS:
                 state.objects.setdefault(f"{kind} {name}", []).append(definition)
+                state.names[f"{kind} {name}", definition] = note
             elif kind == "server":
                 state.server[name] = definition
             elif kind == "sequence":
-                state.sequences[name] = (definition, asked is not None)
+                state.sequences[name] = (definition, note is not None)
             else:
                 state.fulfilled[name] = definition == "true"
-            if asked is not None:
-                questions.append(asked)
-                state.ledger_readable |= (kind, name) == ("table", "_yoyo_migration")
-        if " and " in (state.server["schemas of ours"] or ""):
+            if kind in ("table", "sequence") and note is not None:
+                questions.append(note)
+                state.ledger_readable |= name == "_yoyo_migration"
+        if state.server["schemas of ours"] not in (None, state.schema):
             raise DatabaseUnusableError(
                 f"Tables of TimeTracker lie in the schemas {state.server['schemas of ours']}, both on the search_path:"
                 " expected one. Say which by adding ?options=-csearch_path%3DNAME to DATABASE_URL"
             )
         if state.schema is None:
             raise DatabaseUnusableError(
-                f"No schema on the search_path of role {state.server['role']} exists:"
-                " create it (CREATE SCHEMA ...), or ALTER ROLE ... SET search_path"
+                f"There is no schema on the search_path that role {state.server['role']} may use: CREATE SCHEMA ...,"
+                f" GRANT USAGE ON SCHEMA ... TO {state.server['role']}, or ALTER ROLE ... SET search_path"
             )
         if questions:
             cursor.execute("\nUNION ALL\n".join(questions))

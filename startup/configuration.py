@@ -3,6 +3,7 @@
 import os
 import re
 from collections import namedtuple
+from collections.abc import Mapping
 
 from startup.conninfo import conninfo_from_url
 from startup.errors import UsageError
@@ -14,7 +15,6 @@ Configuration = namedtuple(
         "database_wait_seconds",
         "lock_wait_seconds",
         "heal",
-        "log_format",
         "listen_address",
         "port",
         "secret_key",  # None: the one kept in the database
@@ -25,11 +25,13 @@ Configuration = namedtuple(
 
 YES_AND_NO = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
+ADDRESS = r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}|\[[0-9A-Fa-f.:]+\]"  # IPv4 or a name, IPv6
+
 
 class Environment:
     """Typed reading of environment variables; an empty variable counts as unset. Collects `problems`."""
 
-    def __init__(self, variables):
+    def __init__(self, variables: Mapping[str, str]):
         self.variables = variables
         self.problems: list[str] = []
 
@@ -89,16 +91,23 @@ class Environment:
         if self.text(name) is not None:
             self.problems.append(f"{name} and {name}_FILE are both set: expected one of them")
             return None
+        shown = f"{name}_FILE={path}" if _looks_like_a_path(path) else f"{name}_FILE (expected the path of a file)"
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:  # editors of Windows begin it with a byte order mark
                 content = file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            self.problems.append(f"{name}_FILE={path}: cannot be read: {reason}")
+            self.problems.append(f"{shown}: cannot be read: {reason}")
             return None
         if not content:
-            self.problems.append(f"{name}_FILE={path}: the file is empty")
+            self.problems.append(f"{shown}: the file is empty")
         return content
+
+
+def _looks_like_a_path(text: str) -> bool:
+    """Whether `text` may be shown; who mixes up NAME and NAME_FILE has put the secret itself there."""
+    folder = os.path.dirname(text)
+    return len(folder) > 1 and os.path.isdir(folder)
 
 
 def _is_time_zone(name: str) -> bool:
@@ -126,30 +135,32 @@ def _conninfo(environment: Environment) -> str | None:
             " (or DATABASE_URL_FILE, or PGHOST and its like)"
         )
         return None
+    source = "DATABASE_URL_FILE" if environment.text("DATABASE_URL_FILE") else "DATABASE_URL"
     try:
         return conninfo_from_url(url)
     except ValueError as error:
-        environment.problems.append(f"DATABASE_URL is malformed: {error}")
+        environment.problems.append(f"{source} is malformed: {error}")
         return None
 
 
-def read_configuration(variables=os.environ) -> Configuration:
+def read_configuration(variables: Mapping[str, str] = os.environ) -> Configuration:
     """Read the settings out of environment variables (a mapping of str to str).
 
     Raises UsageError with one sentence for each variable that is wrong.
     """
     environment = Environment(variables)
-    administrators = environment.text("ADMIN_USERNAMES", "admin").split(",")
+    administrators = [name.strip() for name in environment.text("ADMIN_USERNAMES", "").split(",") if name.strip()]
     configuration = Configuration(
         conninfo=_conninfo(environment),
         database_wait_seconds=environment.whole_number("DATABASE_WAIT_SECONDS", 60, 0, 86_400),
         lock_wait_seconds=environment.whole_number("LOCK_WAIT_SECONDS", 300, 0, 86_400),
         heal=environment.yes_or_no("HEAL", True),
-        log_format=environment.choice("LOG_FORMAT", "text", "json"),
-        listen_address=environment.text("LISTEN_ADDRESS", "127.0.0.1"),
+        listen_address=environment.matching(
+            "LISTEN_ADDRESS", ADDRESS, "an address such as 127.0.0.1, 0.0.0.0 or ::, without a port", "127.0.0.1"
+        ).strip("[]"),
         port=environment.whole_number("PORT", 8080, 1, 65_535),
         secret_key=environment.or_file("SECRET_KEY"),
-        admin_username=administrators[0].strip() or "admin",
+        admin_username=administrators[0] if administrators else "admin",
         settings={
             "timezone": environment.time_zone("TZ"),
             "currency": environment.matching("CURRENCY", "[A-Z]{3}", "three capital letters such as EUR"),
@@ -161,6 +172,9 @@ def read_configuration(variables=os.environ) -> Configuration:
     )
     if len(configuration.admin_username) > 80:
         environment.problems.append("ADMIN_USERNAMES: the first name has over 80 characters")
+    environment.choice("LOG_FORMAT", "text", "json")  # startup/log.py reads it for itself
+    # Gunicorn too, and answers nonsense by a traceback.
+    environment.whole_number("WEB_CONCURRENCY", None, 1, 1_000)
     if environment.problems:
         raise UsageError(*environment.problems)
     return configuration

@@ -12,7 +12,6 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 EXPECTED = "expected postgresql://user:password@host:5432/database"
 SCHEME = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
-OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.:-]{0,30})://", re.IGNORECASE)
 HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[\w.%-]*)(?::\d*)?"
 BEHIND_THE_PASSWORD = re.compile(rf"{HOST}(?:,{HOST})*(?:/[^/@?#]*)?(?:\?(?:[a-z_]+=[^&]*&?)*)?", re.ASCII)
 
@@ -49,8 +48,8 @@ def _pasted_wrongly(url: str) -> str | None:
             "it holds ${...} or $(...), which whatever set it did not replace by the value;"
             " if that is really a part of the password, write $ as %24"
         )
-    if "://" in url and not SCHEME.match(url):
-        other = OTHER_SCHEME.match(url)
+    if "://" in url and not SCHEME.match(url) and not re.match(r"[a-z_]+\s*=", url):
+        other = re.match(r"([A-Za-z][A-Za-z0-9+.:-]{0,30})://", url)
         return f"it begins with {other[1]}://; {EXPECTED}" if other else f"there is something before ://; {EXPECTED}"
     return None
 

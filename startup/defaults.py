@@ -1,20 +1,38 @@
 """What a new installation starts with: the first administrator, a project, the settings, a secret key."""
 
+import psycopg2
+
 from startup import log
 from startup.catalog import State, question
 from startup.configuration import Configuration
+from startup.errors import MigrationFailedError
+
+TABLES = ["users", "projects", "settings", "app_secrets", "startup_marks"]
 
 
 def missing(state: State) -> bool:
     """Whether there is anything that insert() would insert."""
-    return not ("defaults" in state.marks and state.has_rows.get("settings") and state.has_rows.get("app_secrets"))
+    done = "defaults" in state.marks and state.has_rows.get("settings") and state.has_rows.get("app_secrets")
+    return not done and all(state.has_table(table) for table in TABLES)
 
 
 def insert(connection, configuration: Configuration) -> None:
-    """Insert what is missing, in one transaction with the mark that it was done."""
+    """Insert what is missing, in one transaction with the mark that it was done; nothing while a table is missing.
+
+    Raises MigrationFailedError where the database refuses a row.
+    """
     values = {"admin_username": configuration.admin_username} | configuration.settings
     with connection.cursor() as cursor:
-        cursor.execute(question("defaults"), values)  # several statements in one message are one transaction
+        cursor.execute("SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s) AS name", (TABLES,))
+        if not cursor.fetchone()[0]:
+            return
+        try:
+            cursor.execute(question("defaults"), values)  # several statements in one message are one transaction
+        except psycopg2.IntegrityError as error:
+            raise MigrationFailedError(
+                f"The defaults could not be inserted, none of them was: {error.diag.message_primary}."
+                " Look at the constraints and columns that are not TimeTracker's: python runner.py verify lists them"
+            ) from error
         inserted = [what for (what,) in cursor.fetchall()]
     if inserted:
         log.write(f"Inserted the defaults: {', '.join(inserted)}", inserted=inserted)

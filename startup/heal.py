@@ -3,14 +3,17 @@
 import re
 from hashlib import sha256
 
-from psycopg2.errors import LockNotAvailable
-
 from startup import log
 from startup.catalog import State, read_state
+from startup.differences import SEVERITIES, Difference, table_of, type_of
 from startup.migrations import MigrationFile
-from startup.verification import Difference, Verification, compare
+from startup.verification import Verification, compare
 
+# What could not be mended: the digests of the differences, separated by spaces.
 MARK = "heal failed"
+
+# Classes of SQLSTATE that pass by themselves: a lock that was not to be had, a deadlock, a full disk, a shutdown.
+PASSING = ("40", "53", "55", "57")
 
 
 def targets(verification: Verification, files: list[MigrationFile], severities) -> list[Difference]:
@@ -18,9 +21,16 @@ def targets(verification: Verification, files: list[MigrationFile], severities) 
 
     None where a newer version made the schema, and none again of what an earlier start could not mend.
     """
-    found = [found for found in verification.differences if found.severity in severities and found.kind != "extra"]
-    hopeless = verification.state.marks.get(MARK) == _digest(found)
-    return [] if hopeless or unknown_ids(verification.state, files) else found
+    if unknown_ids(verification.state, files):
+        return []
+    in_vain = hopeless(verification)
+    return [found for found in _healable(verification) if found.severity in severities and found not in in_vain]
+
+
+def hopeless(verification: Verification) -> list[Difference]:
+    """The differences that an earlier start tried to heal in vain, as they still are."""
+    remembered = verification.state.marks.get(MARK, "").split()
+    return [found for found in _healable(verification) if remembered and _digest(found) in remembered]
 
 
 def unknown_ids(state: State, files: list[MigrationFile]) -> list[str]:
@@ -34,7 +44,7 @@ def heal(connection, state: State, files: list[MigrationFile], targets: list[Dif
 
     What cannot be mended is told, and remembered, so that it is not tried at every start.
     """
-    from startup.apply import apply_again, first_line, replay  # it brings yoyo, which a start with nothing to do never needs
+    from startup.apply import apply_again, first_line, replay  # yoyo, which a start with nothing to do never needs
 
     log.warning(f"Healing {_count(targets)} by replaying the migrations: {_names(targets)}")
     applied = [file for file in files if file.id in state.applied]
@@ -46,31 +56,39 @@ def heal(connection, state: State, files: list[MigrationFile], targets: list[Dif
     for file in applied:
         if not file.transactional and _left(targets, compare(read_state(connection))):
             failed += apply_again(connection, file)
-    after = read_state(connection)
-    left = _left(targets, compare(after))
-    for difference in targets:
-        if difference not in left:
-            _tell_healed(difference, state, files)
+
+    after = compare(read_state(connection))
+    left = _left(targets, after)
+    for target in targets:
+        if target.object not in [found.object for found in left]:
+            _tell_healed(target, state, files)
     for file, error in failed:
-        log.warning(f"Replaying {file.id} failed and was rolled back: {first_line(error)}")
-    passing = any(isinstance(error, LockNotAvailable) for _, error in failed)
+        log.warning(f"Replaying {file.id} failed: {first_line(error)}")
+    passing = any((error.pgcode or "")[:2] in PASSING for _, error in failed)
     if left:
-        again = "the next start tries again" if passing else "this is not tried again until something changes"
-        log.warning(f"Could not heal {_count(left)}: {_names(left)}; {again}")
-    if after.has_table("startup_marks") and not passing:
-        _remember(connection, left)
+        again = "; the next start tries again" if passing else ""
+        log.warning(f"Could not heal {_count(left)}: {_names(left)}{again}")
+    if not passing:
+        _remember(connection, after, left)
+
+
+def _healable(verification: Verification) -> list[Difference]:
+    return [found for found in verification.differences if found.kind != "extra"]
 
 
 def _left(targets: list[Difference], verification: Verification) -> list[Difference]:
-    names = {found.object for found in verification.differences if found.kind != "extra"}
-    return [target for target in targets if target.object in names]
+    """The targets that are still as bad, as they are now."""
+    worst = {target.object: SEVERITIES.index(target.severity) for target in targets}
+    return [
+        found for found in _healable(verification) if SEVERITIES.index(found.severity) <= worst.get(found.object, -1)
+    ]
 
 
 def _tell_healed(difference: Difference, state: State, files: list[MigrationFile]) -> None:
-    kind, _, table = difference.object.partition(" ")
-    if (kind, difference.kind) != ("table", "missing"):
+    if (difference.kind, type_of(difference.object)) != ("missing", "table"):
         log.write(f"Healed {difference.object}")
         return
+    table = table_of(difference.object)
     pattern = re.compile(rf"CREATE TABLE IF NOT EXISTS {re.escape(table)}\b", re.IGNORECASE)
     maker = next((file.id for file in files if pattern.search(file.text)), None)
     first = f"; it was first made at {state.applied[maker][:19]} UTC by {maker}" if maker in state.applied else ""
@@ -81,20 +99,23 @@ def _tell_healed(difference: Difference, state: State, files: list[MigrationFile
     )
 
 
-def _remember(connection, left: list[Difference]) -> None:
-    with connection.cursor() as cursor:
-        if left:
-            cursor.execute(
-                "INSERT INTO startup_marks (name, value) VALUES (%s, %s) ON CONFLICT (name)"
-                " DO UPDATE SET value = EXCLUDED.value, marked_at = timezone('utc', now())",
-                (MARK, _digest(left)),
-            )
-        else:
-            cursor.execute("DELETE FROM startup_marks WHERE name = %s", (MARK,))
+def _remember(connection, after: Verification, left: list[Difference]) -> None:
+    """Note what could not be mended, and forget what is mended by now."""
+    digests = " ".join(sorted({_digest(found) for found in [*hopeless(after), *left]}))
+    table_is_broken = any(table_of(found.object) == "startup_marks" for found in after.errors)
+    if table_is_broken or digests == after.state.marks.get(MARK, ""):
+        return
+    with connection.cursor() as cursor:  # several statements in one message are one transaction
+        cursor.execute(
+            "DELETE FROM startup_marks WHERE name = %(name)s;"
+            " INSERT INTO startup_marks (name, value) SELECT %(name)s, %(value)s WHERE %(value)s <> ''",
+            {"name": MARK, "value": digests},
+        )
 
 
-def _digest(differences: list[Difference]) -> str:
-    return sha256(repr([(found.object, found.expected, found.found) for found in differences]).encode()).hexdigest()
+def _digest(difference: Difference) -> str:
+    seen = (difference.object, difference.expected, difference.found)
+    return sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 def _count(differences: list[Difference]) -> str:

@@ -6,7 +6,10 @@ its writer is dead. A positive row is a person's yoyo, and is never removed here
 """
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from psycopg2.errors import DuplicateTable, UniqueViolation
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from startup import log
 from startup.catalog import question
@@ -23,22 +26,29 @@ def start_lock(connection, schema: str, seconds: int):
     began = time.monotonic()
     with connection.cursor() as cursor:
         _wait_until(lambda: _advisory_lock(cursor, schema), lambda: _holder(cursor, schema), began, seconds)
-        cursor.execute(question("yoyo_lock"))
+        with suppress(DuplicateTable, UniqueViolation):  # a yoyo run by hand made it in the same moment
+            cursor.execute(question("yoyo_lock"))
         try:
             _wait_until(lambda: _lock_row(cursor), lambda: _row_holder(cursor), began, seconds)
             yield
         finally:
             if not connection.closed:
-                cursor.execute("DELETE FROM yoyo_lock WHERE pid = -pg_backend_pid()")
-                cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (ADVISORY_CLASS, schema))
+                _release(connection, cursor, schema)
 
 
 def refuse_while_locked(connection, schema: str) -> None:
-    """Take the lock until the end of the transaction. Raises LockTimeoutError when another start holds it."""
+    """Take the lock until the end of the transaction. Raises LockTimeoutError when somebody else holds it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (ADVISORY_CLASS, schema))
         if not cursor.fetchone()[0]:
-            raise LockTimeoutError(f"Nothing can be rehearsed now: {_holder(cursor, schema)}. Try again when it is done")
+            raise LockTimeoutError(
+                f"Nothing can be rehearsed now: {_holder(cursor, schema)}. Try again when it is done"
+            )
+        cursor.execute("SELECT to_regclass('yoyo_lock') IS NOT NULL")
+        if cursor.fetchone()[0]:
+            cursor.execute("SELECT EXISTS (SELECT FROM yoyo_lock WHERE pid > 0)")
+            if cursor.fetchone()[0]:
+                raise LockTimeoutError(f"Nothing can be rehearsed now: {_row_holder(cursor)}")
 
 
 def _wait_until(obtained, holder, began: float, seconds: int) -> None:
@@ -57,6 +67,13 @@ def _wait_until(obtained, holder, began: float, seconds: int) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _release(connection, cursor, schema: str) -> None:
+    if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+        cursor.execute("ROLLBACK")  # a signal came between BEGIN and the statement after it
+    cursor.execute("DELETE FROM yoyo_lock WHERE pid = -pg_backend_pid()")
+    cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (ADVISORY_CLASS, schema))
+
+
 def _advisory_lock(cursor, schema: str) -> bool:
     cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (ADVISORY_CLASS, schema))
     return cursor.fetchone()[0]
@@ -68,6 +85,8 @@ def _holder(cursor, schema: str) -> str:
     if holder is None:
         return "its holder has just let it go"
     pid, application, host, since = holder
+    if since is None:  # the server shows nothing of another role's session
+        return f"another start holds it (backend {pid} of another role)"
     return f"another start holds it (backend {pid}, {application} from {host or 'a local socket'}, since {since} UTC)"
 
 
@@ -87,4 +106,7 @@ def _row_holder(cursor) -> str:
     row = cursor.fetchone()
     if row is None:
         return "its holder has just let it go"
-    return f"a yoyo run by hand holds it (process {row[0]} on its machine, since {row[1]} UTC); if it is gone: yoyo break-lock"
+    return (
+        f"a yoyo run by hand holds it (process {row[0]} on its machine, since {row[1]} UTC);"
+        " if it is gone: yoyo break-lock"
+    )

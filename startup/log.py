@@ -1,25 +1,25 @@
 """The start-up log: one line a step on stderr, as plain text or as JSON lines (LOG_FORMAT=json)."""
 
 import json
+import os
+import re
 import sys
 import time
 
-_as_json = False
+# Asked before the configuration is read: a wrong environment or command line is told in this format too.
+AS_JSON = os.environ.get("LOG_FORMAT", "").strip() == "json"
 
-
-def choose_format(name: str) -> None:
-    """Write 'text' or 'json' lines from now on."""
-    global _as_json
-    _as_json = name == "json"
+# A value that the operator gave, or what some server answered, must not end the line or reach the terminal.
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def write(message: str, level: str = "info", **fields: object) -> None:
     """Write one line; `fields` are added to a JSON line only. Levels: info, notice, warning, error."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if _as_json:
+    if AS_JSON:
         line = json.dumps({"time": now, "level": level, "message": message} | fields, default=str)
     else:
-        line = f"{now} {'' if level == 'info' else level + ': '}{message}"
+        line = f"{now} {'' if level == 'info' else level + ': '}{CONTROL_CHARACTERS.sub(' ', message)}"
     print(line, file=sys.stderr, flush=True)
 
 

@@ -44,6 +44,18 @@ class MigrationFile:
         return self.content.decode("ascii", "replace")
 
     @property
+    def unreadable(self) -> str | None:
+        """What is wrong with its bytes."""
+        if self.content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+            return "it starts with a byte order mark; save it as ASCII, without one"
+        for number, line in enumerate(self.content.splitlines(), start=1):
+            if not line.isascii():
+                return f"line {number} is not ASCII; a database in another encoding could not read it"
+            if b"\0" in line:
+                return f"line {number} holds a zero byte; save it as ASCII, not as UTF-16"
+        return None
+
+    @property
     def raw_sha256(self) -> str:
         """The hash of the file as it is."""
         return sha256(self.content).hexdigest()
@@ -57,23 +69,30 @@ class MigrationFile:
     def _as_read_by_yoyo(self) -> tuple[dict[str, str], list[str]]:
         from yoyo.migrations import read_sql_migration  # a start with nothing to do never comes here
 
+        if self.unreadable:
+            raise UsageError(f"{self.id}.sql: {self.unreadable}")
         directives, _, statements = read_sql_migration(self.path)
         return directives, statements
 
     @property
     def directives(self) -> dict[str, str]:
-        """What the comments at its top tell yoyo: name -> value."""
+        """What the comments at its top tell yoyo: name -> value. Raises UsageError for an unreadable file."""
         return self._as_read_by_yoyo[0]
 
     @property
     def statements(self) -> list[str]:
-        """The statements as yoyo would send them."""
+        """The statements as yoyo would send them. Raises UsageError for an unreadable file."""
         return self._as_read_by_yoyo[1]
 
     @property
     def transactional(self) -> bool:
         """Whether yoyo runs it in a transaction."""
         return self.directives.get("transactional", "true").lower() != "false"
+
+    @property
+    def index(self) -> str:
+        """The index that a non-transactional file builds."""
+        return re.search(r" IF NOT EXISTS (.+?) ON ", _folded(self.statements[-1]), re.IGNORECASE)[1]
 
     @property
     def requires(self) -> str | None:
@@ -85,8 +104,8 @@ class MigrationFile:
 def read_folder(folder: str = FOLDER, prefix: str = "") -> list[MigrationFile]:
     """Read the migrations of a folder in the order of their numbers; names start with `prefix`.
 
-    Takes what yoyo takes: every .sql and .py file directly in the folder. Raises UsageError with one
-    sentence for each file that is named wrongly or cannot be read, and for each gap and twin.
+    Takes what yoyo takes: every .sql and .py file directly in the folder. Raises UsageError with one sentence for
+    each file that is named wrongly or cannot be read, for each twin and, among those without a prefix, each gap.
     """
     shown = os.path.relpath(folder, os.path.dirname(FOLDER))
     try:
@@ -110,8 +129,8 @@ def read_folder(folder: str = FOLDER, prefix: str = "") -> list[MigrationFile]:
         except OSError as error:
             problems.append(f"{shown}/{name}: cannot be read: {error.strerror}")
     problems += [f"{shown}/{problem}" for problem in _gaps_and_twins(numbers, prefix)]
-    if not files and not problems:
-        problems.append(f"{shown}: there is no migration file, expected {prefix}0001-….sql; is the installation whole?")
+    if not names and not prefix:
+        problems.append(f"{shown}: there is no migration file, expected 0001-….sql; is the installation whole?")
     if problems:
         raise UsageError(*problems)
     return files
@@ -120,10 +139,12 @@ def read_folder(folder: str = FOLDER, prefix: str = "") -> list[MigrationFile]:
 def _gaps_and_twins(numbers: list[tuple[int, str]], prefix: str) -> list[str]:
     problems, previous, before = [], 0, None
     for number, name in sorted(numbers):
-        if number == previous:
+        if not NAME.fullmatch(name):
+            pass  # one sentence about this file is enough
+        elif number == previous:
             problems.append(f"{name}: {before} has the same number; give one of them the next free number")
-        elif number != previous + 1:
-            problems.append(f"{name}: expected {prefix}{previous + 1:04} next; numbers run from 0001 without gaps")
+        elif number != previous + 1 and not prefix:
+            problems.append(f"{name}: expected {previous + 1:04} next; numbers run from 0001 without gaps")
         previous, before = number, name
     return problems
 
@@ -134,8 +155,8 @@ def read_optional() -> list[MigrationFile]:
     files = read_folder(folder, prefix="optional-") if os.path.isdir(folder) else []
     problems = []
     for file in files:
-        if problem := _unreadable(file):
-            problems.append(f"{file.id}.sql: {problem}")
+        if file.unreadable:
+            problems.append(f"{file.id}.sql: {file.unreadable}")
         elif not file.requires:
             problems.append(f"{file.id}.sql: expected a line -- requires: CONDITION")
     if problems:
@@ -159,8 +180,8 @@ def check_contents(files: list[MigrationFile]) -> None:
 
 
 def _problems_in(file: MigrationFile) -> list[str]:
-    if problem := _unreadable(file):
-        return [problem]
+    if file.unreadable:
+        return [file.unreadable]
     if not file.statements:
         return ["there is no statement in it"]
     problems = list(_problems_in_directives(file))
@@ -177,24 +198,16 @@ def _problems_in(file: MigrationFile) -> list[str]:
             problems.append(f"statement {number} is {setting[1]}, which outlasts the transaction; write SET LOCAL")
     if not file.transactional and not problems:
         *before, index = codes
-        if not CONCURRENT_INDEX.fullmatch(index) or len(before) > 1 or not all(code.startswith("DO ") for code in before):
+        if (
+            not CONCURRENT_INDEX.fullmatch(index)
+            or len(before) > 1
+            or not all(code.startswith("DO ") for code in before)
+        ):
             problems.append(
                 "a file without a transaction may hold one CREATE INDEX CONCURRENTLY IF NOT EXISTS,"
                 " after at most one DO block that drops an invalid leftover"
             )
     return problems
-
-
-def _unreadable(file: MigrationFile) -> str | None:
-    """What is wrong with the bytes of a file."""
-    if file.content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        return "it starts with a byte order mark; save it as ASCII, without one"
-    for number, line in enumerate(file.content.splitlines(), start=1):
-        if not line.isascii():
-            return f"line {number} is not ASCII; a database in another encoding could not read it"
-        if b"\0" in line:
-            return f"line {number} holds a zero byte; save it as ASCII, not as UTF-16"
-    return None
 
 
 def _problems_in_directives(file: MigrationFile):

@@ -4,6 +4,7 @@ from startup import defaults
 from startup.apply import rehearse
 from startup.catalog import State, question
 from startup.migrations import MigrationFile, pending
+from startup.signals import make_statements_interruptible
 from startup.verification import table_of, type_of
 
 
@@ -13,6 +14,7 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
     Raises MigrationFailedError for what would fail, LockTimeoutError while somebody else migrates.
     """
     todo = pending(state.applied, files)
+    make_statements_interruptible(connection)
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema})
     tables = {table_of(name) for name in state.objects if type_of(name) == "table"}
@@ -20,10 +22,10 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
         print(f"{file.id}: would be applied; {', '.join(locks) or 'locks no table that is there already'}")
     for file in todo:
         if not file.transactional:
-            print(f"{file.id}: would be applied outside a transaction; SHARE UPDATE EXCLUSIVE, readers and writers go on")
+            print(f"{file.id}: would be applied outside a transaction; readers and writers go on")
     for file in pending(state.applied, optional, state.fulfilled):
         print(f"{file.id}: would be tried (optional)")
-    if defaults.missing(state):
+    if "defaults" not in state.marks or defaults.missing(state):
         print("The defaults that are missing would be inserted")
     elif not todo:
         print("Nothing is pending")

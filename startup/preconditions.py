@@ -2,7 +2,7 @@
 
 from startup.catalog import YOYO_TABLES, State, question
 from startup.errors import DatabaseUnusableError
-from startup.verification import read_snapshot, table_of
+from startup.verification import read_snapshot, table_of, type_of
 
 
 def require_writable(state: State) -> None:
@@ -47,7 +47,7 @@ def lacking(connection, state: State) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(question("privileges"), {"schema": state.schema})
         lacks = cursor.fetchall()
-    ours = {f"table {table_of(name)}" for name in read_snapshot()}
+    ours = {name if type_of(name) == "function" else f"table {table_of(name)}" for name in read_snapshot()}
     yoyos = {f"table {name}" for name in YOYO_TABLES}
     not_owned = {name for name, privilege, _ in lacks if privilege.startswith("ownership")}
     needed: dict[str, list[tuple[str, str]]] = {}

@@ -1,7 +1,6 @@
 """What a start tells the operator, and what verify and status print."""
 
 import json
-import os
 import socket
 import sys
 
@@ -9,8 +8,9 @@ import psycopg2
 
 from startup import __version__, heal, log, machine
 from startup.catalog import State
+from startup.differences import SEVERITIES, Difference
 from startup.migrations import MigrationFile, edited, pending
-from startup.verification import Difference, Verification
+from startup.verification import Verification
 
 
 def tell_connection(connection, state: State, since: float) -> None:
@@ -61,7 +61,11 @@ def tell_verification(verification: Verification) -> None:
             notices += 1
         else:
             log.write(describe(difference), difference.severity, **difference._asdict())
-    kept = f"; {notices} notices, python runner.py verify lists them" if notices else ""
+    kept = f"; {_count(notices, 'notice')}, python runner.py verify lists them" if notices else ""
+    if in_vain := heal.hopeless(verification):
+        forget = f"DELETE FROM {verification.state.qualified('startup_marks')} WHERE name = '{heal.MARK}'"  # noqa: S608
+        names = ", ".join(difference.object for difference in in_vain)
+        log.notice(f"Healing {names} was tried in vain, and is not tried again until it changes (or: {forget})")
     if verification.ok:
         count = len(verification.state.objects)
         log.write(f"Verified the schema {verification.state.schema}: {count} objects looked at{kept}", verified=True)
@@ -87,9 +91,10 @@ def print_verification(verification: Verification, as_json: bool) -> None:
         return
     for difference in verification.differences:
         print(f"{difference.severity}: {describe(difference)}")
-    if verification.ok:
-        print(f"The schema {verification.state.schema} is as expected ({len(verification.differences)} differences)")
-    sys.stdout.flush()
+    severities = [difference.severity for difference in verification.differences]
+    counts = ", ".join(_count(severities.count(one), one) for one in SEVERITIES if one in severities)
+    outcome = "is as expected" if verification.ok else "differs"
+    print(f"The schema {verification.state.schema} {outcome}{counts and ': '}{counts}")
 
 
 def print_status(state: State, files: list[MigrationFile], as_json: bool) -> None:
@@ -108,4 +113,8 @@ def print_status(state: State, files: list[MigrationFile], as_json: bool) -> Non
     for id in sorted(known | set(state.applied)):
         when = f"applied {state.applied[id][:19]} UTC" if id in state.applied else "pending"
         remarks = [name for name in ("edited", "missing") if id in outcome[name]]
-        print(os.fsdecode("  ".join([id.ljust(40), when, *remarks])))
+        print("  ".join([id.ljust(40), when, *remarks]))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"

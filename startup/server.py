@@ -1,5 +1,6 @@
 """Becoming Gunicorn: the same process, the same PID, so that signals reach it."""
 
+import errno
 import os
 import re
 import socket
@@ -12,28 +13,32 @@ from startup.migrations import FOLDER
 
 PROJECT = os.path.dirname(FOLDER)
 
+REMEDIES = {
+    errno.EADDRINUSE: "Set PORT to another, or end what listens there",
+    errno.EACCES: "Set PORT to one above 1023, such as 8080",
+}
+
 
 def check_port(configuration: Configuration) -> None:
     """Raise UsageError when the address to serve on is taken or does not exist here."""
     if _own_bind():
         return
-    where = (configuration.listen_address, configuration.port)
-    family = socket.AF_INET6 if ":" in configuration.listen_address else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Gunicorn does
-        try:
-            probe.bind(where)
-        except OSError as error:
-            raise UsageError(
-                f"Cannot serve on {where[0]}, port {where[1]}: {error.strerror}."
-                " Set PORT or LISTEN_ADDRESS to another, or end what listens there"
-            ) from None
+    host, port = configuration.listen_address, configuration.port
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Gunicorn does
+            probe.bind((host, port))
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno, "Set LISTEN_ADDRESS to an address of this machine, such as 127.0.0.1")
+        raise UsageError(f"Cannot serve on {host}, port {port}: {error.strerror}. {remedy}") from None
 
 
 def become_gunicorn(configuration: Configuration) -> None:
     """Replace this process by Gunicorn; GUNICORN_CMD_ARGS and gunicorn.conf.py apply. Does not return."""
     shown = f"[{configuration.listen_address}]" if ":" in configuration.listen_address else configuration.listen_address
     log.write(f"Serving on {_own_bind() or f'http://{shown}:{configuration.port}'}")
+    os.environ["LISTEN_ADDRESS"] = configuration.listen_address  # gunicorn.conf.py reads them again
+    os.environ["PORT"] = str(configuration.port)
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]
     os.chdir(PROJECT)
     os.execv(gunicorn[0], gunicorn)

@@ -6,6 +6,8 @@ import sys
 
 from psycopg2 import extensions
 
+_asked_to_end: SystemExit | None = None
+
 
 def end_on_signals() -> None:
     """Leave by SystemExit when a signal asks for it; PID 1 would ignore SIGTERM without a handler."""
@@ -13,17 +15,42 @@ def end_on_signals() -> None:
         signal.signal(number, lambda received, frame: sys.exit(128 + received))
 
 
-def make_statements_interruptible() -> None:
-    """Let a signal cancel the running statement; psycopg2 would wait for its end first."""
+def make_statements_interruptible(connection) -> None:
+    """Let a signal cancel the running statement; psycopg2 would wait for its end first.
+
+    The connection stays usable, so that whoever holds the lock can give it back.
+    """
     extensions.set_wait_callback(_wait)
+    connection.cursor_factory = InterruptibleCursor
+
+
+class InterruptibleCursor(extensions.cursor):
+    """A cursor whose statement ends by SystemExit when a signal came while it ran."""
+
+    def execute(self, statement, parameters=None):
+        """Run a statement."""
+        global _asked_to_end
+        try:
+            super().execute(statement, parameters)
+        finally:
+            if _asked_to_end:
+                ending, _asked_to_end = _asked_to_end, None
+                raise ending
 
 
 def _wait(connection) -> None:
+    """Wait for the answer of the server. What is raised here would close the connection."""
+    global _asked_to_end
     try:
-        while (state := connection.poll()) != extensions.POLL_OK:
-            readable = [connection] if state == extensions.POLL_READ else []
-            writable = [connection] if state == extensions.POLL_WRITE else []
-            select.select(readable, writable, [])
-    except SystemExit:
+        _poll(connection)
+    except SystemExit as ending:
+        _asked_to_end = ending
         connection.cancel()
-        raise
+        _poll(connection)
+
+
+def _poll(connection) -> None:
+    while (state := connection.poll()) != extensions.POLL_OK:
+        readable = [connection] if state == extensions.POLL_READ else []
+        writable = [connection] if state == extensions.POLL_WRITE else []
+        select.select(readable, writable, [])

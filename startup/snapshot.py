@@ -1,13 +1,15 @@
 """Making the snapshot: what the migrations make of an empty database, read back from its catalog."""
 
 import os
+from contextlib import closing, contextmanager
+from uuid import uuid4
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, quote_ident
 
 from startup import log
-from startup.apply import apply_migrations
+from startup.apply import apply_migrations, first_line
 from startup.catalog import question, read_state
 from startup.configuration import Configuration
 from startup.connection import connect, wait_for_database
@@ -22,30 +24,34 @@ def write_snapshot(configuration: Configuration, files: list[MigrationFile]) -> 
     Raises DatabaseUnusableError when the role may not create a database.
     """
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
-    scratch = f"timetracker_snapshot_{os.getpid()}"
-    with connection.cursor() as cursor:
-        try:
-            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(scratch)))
-        except psycopg2.errors.InsufficientPrivilege:
-            raise DatabaseUnusableError(
-                f"Role {connection.info.user} may not create the scratch database that a snapshot is made in:"
-                f" ALTER ROLE {connection.info.user} CREATEDB"
-            ) from None
-        try:
-            text = _schema_of(make_dsn(configuration.conninfo, dbname=scratch), files)
-        finally:
-            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(scratch)))
+    with closing(connection), _scratch_database(connection) as name:
+        text = _schema_of(make_dsn(configuration.conninfo, dbname=name), files)
     with open(SNAPSHOT, "w", encoding="ascii") as file:
         file.write(text)
     log.write(f"Wrote {os.path.relpath(SNAPSHOT)}: {text.count(chr(10))} objects")
 
 
+@contextmanager
+def _scratch_database(connection):
+    """Make an empty database, give its name, and drop it at the end, whatever happened."""
+    name = f"timetracker_snapshot_{uuid4().hex[:12]}"
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        except psycopg2.Error as error:
+            remedy = f"ALTER ROLE {quote_ident(connection.info.user, connection)} CREATEDB, or use another server"
+            raise DatabaseUnusableError(
+                f"Cannot create the scratch database that a snapshot is made in: {first_line(error)}. {remedy}"
+            ) from None
+        try:
+            yield name
+        finally:
+            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def _schema_of(conninfo: str, files: list[MigrationFile]) -> str:
-    connection = connect(conninfo)
-    try:
+    with closing(connect(conninfo)) as connection:
         with connection.cursor() as cursor:
-            cursor.execute(question("session"), {"schema": read_state(connection).schema})
+            cursor.execute(question("session"), {"schema": "public"})
         apply_migrations(connection, files)
         return snapshot_text(read_state(connection))
-    finally:
-        connection.close()

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # Every table, the catalog's included, and every sequence that belongs to this database alone.
 RELATIONS = """
-SELECT nspname, relname
+SELECT nspname, relname, relkind = 'S'
 FROM pg_class
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE relkind IN ('r', 'S') AND NOT relisshared AND nspname NOT IN ('information_schema', 'pg_toast')
@@ -31,7 +32,8 @@ class Installation:
         self.sql = folder / "sql"
         for name in ("sql", "startup"):
             shutil.copytree(ROOT / name, folder / name)
-        shutil.copy2(ROOT / "runner.py", folder)
+        for name in ("runner.py", "yoyo.ini"):
+            shutil.copy2(ROOT / name, folder)
 
     @property
     def ids(self) -> list[str]:
@@ -64,21 +66,24 @@ class Installation:
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def start(
-        self, *arguments: str, database: Any = None, env: Mapping[str, str] | None = None, **options: Any
+        self,
+        *arguments: str,
+        database: Any = None,
+        env: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
-        """Start its runner.py; `database` (or its URL) becomes DATABASE_URL, `options` are those of Popen."""
+        """Start its runner.py; `database` (or its URL) becomes DATABASE_URL, `wrapper` is a command that runs it."""
         environment = {"PATH": os.environ.get("PATH", os.defpath)}
         if database is not None:
             environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
         return subprocess.Popen(
-            [sys.executable, str(self.folder / "runner.py"), *arguments],
+            [*wrapper, sys.executable, str(self.folder / "runner.py"), *arguments],
             env={**environment, **(env or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **options,
         )
 
 
@@ -90,10 +95,12 @@ def contents_of(database: Any) -> dict[str, Any]:
     with contextlib.closing(database.connect("postgres")) as connection, connection.cursor() as cursor:
         cursor.execute(RELATIONS)
         questions = [
-            sql.SQL("SELECT {}, md5(string_agg(concat(ctid, xmin, row), '|' ORDER BY ctid)) FROM {} AS row").format(
-                sql.Literal(".".join(names)), sql.Identifier(*names)
+            sql.SQL("SELECT {}, md5(string_agg(concat({}), '|' ORDER BY ctid)) FROM {} AS row").format(
+                sql.Literal(f"{schema}.{name}"),
+                sql.SQL("last_value, is_called, log_cnt" if is_sequence else "ctid, xmin, row"),
+                sql.Identifier(schema, name),
             )
-            for names in cursor.fetchall()
+            for schema, name, is_sequence in cursor.fetchall()
         ]
         cursor.execute(sql.SQL(" UNION ALL ").join(questions))
         return dict(cursor.fetchall())
@@ -102,3 +109,21 @@ def contents_of(database: Any) -> dict[str, Any]:
 def errors_in(result: subprocess.CompletedProcess[str]) -> list[str]:
     """Return what the error lines of a start say."""
     return [line.partition(" error: ")[2] for line in result.stderr.splitlines() if " error: " in line]
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a start says on stderr up to a line that holds `text`, and return that line."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
+            return line
+    raise AssertionError(f"it ended without saying {text!r}:\n{''.join(lines)}")
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    """Wait until a condition is true; fails when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)

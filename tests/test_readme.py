@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from startup import errors
+import runner
+from startup import errors, inspection
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,8 +57,7 @@ def test_every_setting_in_the_table_exists():
 
 
 def test_every_command_of_the_runner_is_documented():
-    commands = names_in("runner.py", pattern=r"for command in \(([a-z, ]+)\)").pop().split(", ")
-    assert commands[0] == "serve"
+    commands = runner.COMMANDS | inspection.COMMANDS
     assert {f"`{name}`" for name in commands} == {row[0] for row in rows_of("What a start does")}
 
 

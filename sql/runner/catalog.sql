@@ -3,157 +3,185 @@
 -- on PostgreSQL 14 to 18), and which questions can be asked of the tables that
 -- exist: those are the parts of the second statement.
 --
--- It is planned anew by each start, and planning is half of its cost: hence
--- few joins, and names of columns taken from what PostgreSQL prints.
+-- It is planned anew by each start, on a connection that knows no catalog yet,
+-- and planning is more than half of its cost. Hence few joins: names come from
+-- casts to reg... types, and from what PostgreSQL prints.
 --
--- Columns: kind, object, definition, question. The caller appends a UNION ALL
--- branch for each optional file and sorts the rows itself.
-WITH search_path AS (
-    SELECT namespace.oid, nspname, position,
-        -- A schema is ours when it holds yoyo's ledger or a table of the document.
-        EXISTS (
-            SELECT
-            FROM pg_class
-            WHERE relnamespace = namespace.oid
-                AND relkind IN ('r', 'p')
-                AND relname IN (
-                    '_yoyo_migration', 'users', 'projects', 'time_entries', 'tasks',
-                    'settings', 'invoices', 'invoice_items'
-                )
-        ) AS is_ours
-    FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (nspname, position)
-    JOIN pg_namespace AS namespace USING (nspname)
+-- Columns: kind, object, definition, note. The note of a table or a sequence
+-- is the question that can be asked of it, the note of a key its own name. The
+-- caller appends a UNION ALL branch for each optional file and sorts the rows.
+WITH search_path AS MATERIALIZED (
+    SELECT to_regnamespace(quote_ident(name)) AS oid, name, position
+    FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, position)
+    WHERE name !~ '^pg_' AND name <> 'information_schema'
 ),
--- Names print without their schema when it is the only one on the search_path.
--- The setting ends with this statement.
-in_use AS MATERIALIZED (
-    SELECT oid, nspname, set_config('search_path', quote_ident(nspname), true)
-    FROM (SELECT * FROM search_path ORDER BY is_ours DESC, position LIMIT 1) AS first
-),
-relation AS MATERIALIZED (
-    SELECT class.oid, relname, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relhasrules,
-        format('%I.%I', nspname, relname) AS qualified_name,
-        has_table_privilege(class.oid, 'SELECT') AS is_readable
-    FROM in_use
-    JOIN pg_class AS class ON relnamespace = in_use.oid
+tables AS MATERIALIZED (
+    SELECT pg_class.oid, relname, relnamespace, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relhasrules
+    FROM search_path
+    JOIN pg_class ON relnamespace = search_path.oid
     WHERE relkind IN ('r', 'p')
 ),
--- The sequence that a column owns, as SERIAL makes it.
+-- A schema is ours when it holds yoyo's ledger or a table of the document.
+ours AS MATERIALIZED (
+    SELECT name, position
+    FROM search_path
+    WHERE oid IN (
+        SELECT relnamespace
+        FROM tables
+        WHERE relname IN (
+            '_yoyo_migration', 'users', 'projects', 'time_entries', 'tasks', 'settings', 'invoices', 'invoice_items'
+        )
+    )
+),
+-- Names print without their schema when it is the only one on the search_path.
+-- The first branch sees to that; the setting ends with this statement.
+in_use AS MATERIALIZED (
+    SELECT oid, name, set_config('search_path', quote_ident(name), true)
+    FROM (
+        SELECT oid, name FROM search_path ORDER BY name IN (SELECT name FROM ours) DESC, position LIMIT 1
+    ) AS first
+),
+relation AS MATERIALIZED (
+    SELECT tables.*, quote_ident(relname) AS name, format('%I.%I', in_use.name, relname) AS qualified_name,
+        has_table_privilege(tables.oid, 'SELECT') AS is_readable
+    FROM in_use
+    JOIN tables ON relnamespace = in_use.oid
+),
 owned_sequence AS MATERIALIZED (
-    SELECT refobjid, refobjsubid, class.oid, format('%I.%I', nspname, relname) AS qualified_name
-    FROM pg_depend
-    JOIN pg_class AS class ON class.oid = objid AND relkind = 'S'
-    JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
-    WHERE refclassid = 'pg_class'::regclass
-        AND refobjid IN (SELECT oid FROM relation)
-        AND classid = 'pg_class'::regclass
-        AND deptype IN ('a', 'i')
+    SELECT refobjid, refobjsubid, seqrelid, deptype = 'i' AS is_identity
+    FROM relation
+    JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = relation.oid
+    JOIN pg_sequence ON seqrelid = objid
+    WHERE classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+),
+attribute AS MATERIALIZED (
+    SELECT name || '.' || quote_ident(attname) AS place, attrelid, attname, qualified_name, is_readable,
+        atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated, value, seqrelid
+    FROM relation
+    JOIN pg_attribute ON attrelid = relation.oid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    CROSS JOIN LATERAL pg_get_expr(adbin, adrelid) AS value
+    -- However it is called: a serial column takes its values from a sequence that it owns.
+    LEFT JOIN owned_sequence
+        ON refobjid = attrelid AND refobjsubid = attnum
+        AND (is_identity OR value = format('nextval(%L::regclass)', seqrelid::regclass))
+    WHERE attnum > 0 AND NOT attisdropped
 )
 
-SELECT 'server' AS kind, object, definition, NULL AS question
+SELECT 'server' AS kind, object, definition, NULL AS note
 FROM (
     VALUES
         ('version', current_setting('server_version')),
         ('backend pid', pg_backend_pid()::text),
         ('role', current_user::text),
-        ('schema', (SELECT nspname FROM in_use)),
-        ('schemas of ours', (SELECT string_agg(nspname, ' and ' ORDER BY position) FROM search_path WHERE is_ours)),
+        ('quoted role', quote_ident(current_user)),
+        ('schema', (SELECT name FROM in_use)),
+        ('quoted schema', (SELECT quote_ident(name) FROM in_use)),
+        ('schemas of ours', (SELECT string_agg(name, ' and ' ORDER BY position) FROM ours)),
         ('read only', current_setting('transaction_read_only')),
         ('standby', pg_is_in_recovery()::text)
 ) AS server (object, definition)
 
 UNION ALL
-SELECT 'table', relname,
+SELECT 'table', name,
     concat_ws(
         ', ',
         CASE relpersistence WHEN 'p' THEN 'permanent' WHEN 'u' THEN 'unlogged' ELSE 'temporary' END,
         CASE WHEN relkind = 'p' THEN 'partitioned' END,
         CASE WHEN relrowsecurity THEN 'row security' END,
         CASE WHEN relforcerowsecurity THEN 'forced row security' END,
-        CASE WHEN relhasrules THEN (
-            SELECT 'rule ' || string_agg(rulename, ', rule ' ORDER BY rulename)
-            FROM pg_rewrite
-            WHERE ev_class = relation.oid
-        ) END,
-        CASE WHEN relrowsecurity THEN (
-            SELECT 'policy ' || string_agg(polname, ', policy ' ORDER BY polname)
-            FROM pg_policy
-            WHERE polrelid = relation.oid
+        CASE WHEN relhasrules OR relrowsecurity THEN (
+            SELECT string_agg(type || ' ' || identity, ', ' ORDER BY type, identity)
+            FROM pg_depend
+            CROSS JOIN pg_identify_object(classid, objid, 0)
+            WHERE refclassid = 'pg_class'::regclass AND refobjid = relation.oid AND deptype = 'a'
+                AND classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass)
         ) END
     ),
-    CASE WHEN is_readable THEN format(
-        CASE relname
-            WHEN '_yoyo_migration' THEN 'SELECT ''applied'', migration_id, applied_at_utc::text, NULL FROM %s'
-            WHEN 'migration_hashes' THEN 'SELECT ''hash'', migration_id, raw_sha256, normalised_sha256 FROM %s'
-            WHEN 'startup_marks' THEN 'SELECT ''mark'', name, value, marked_at::text FROM %s'
-            WHEN 'settings' THEN 'SELECT ''rows'', ''settings'', (EXISTS (SELECT FROM %s))::text, NULL'
-            WHEN 'app_secrets' THEN 'SELECT ''rows'', ''app_secrets'', (EXISTS (SELECT FROM %s))::text, NULL'
-        END,
-        qualified_name
-    ) END
+    -- A table of ours that lacks a column is no reason to fail: the verification tells of it.
+    CASE WHEN is_readable AND columns::name[] <@ ARRAY(SELECT attname FROM attribute WHERE attrelid = relation.oid)
+        THEN format(question, qualified_name)
+    END
 FROM relation
+LEFT JOIN (
+    VALUES
+        (
+            '_yoyo_migration', '{migration_id, applied_at_utc}',
+            'SELECT ''applied'', migration_id::text, applied_at_utc::text, NULL FROM %s'
+        ),
+        (
+            'migration_hashes', '{migration_id, raw_sha256, normalised_sha256}',
+            'SELECT ''hash'', migration_id::text, raw_sha256::text, normalised_sha256::text FROM %s'
+        ),
+        ('startup_marks', '{name, value}', 'SELECT ''mark'', name::text, value::text, NULL FROM %s'),
+        ('settings', '{}', 'SELECT ''rows'', ''settings'', (EXISTS (SELECT FROM %s))::text, NULL'),
+        ('app_secrets', '{}', 'SELECT ''rows'', ''app_secrets'', (EXISTS (SELECT FROM %s))::text, NULL')
+) AS asked (relname, columns, question) USING (relname)
 
 UNION ALL
-SELECT 'column', relname || '.' || attname,
+SELECT 'column', place,
     concat_ws(
         ' ',
         format_type(atttypid, atttypmod),
-        CASE WHEN attcollation NOT IN (0, 'default'::regcollation) THEN 'COLLATE ' || attcollation::regcollation END,
+        CASE WHEN attcollation NOT IN (0, '"default"'::regcollation) THEN 'COLLATE ' || attcollation::regcollation END,
         CASE WHEN attnotnull THEN 'NOT NULL' END,
         CASE
-            WHEN attidentity <> '' THEN 'IDENTITY'
-            WHEN attgenerated <> '' THEN 'GENERATED AS (' || pg_get_expr(adbin, adrelid) || ')'
-            -- However the sequence is called: SERIAL is nextval of the column's own one.
-            WHEN owned_sequence.oid IS NOT NULL
-                AND pg_get_expr(adbin, adrelid) = format('nextval(%L::regclass)', owned_sequence.oid::regclass)
-            THEN 'SERIAL'
-            ELSE 'DEFAULT ' || pg_get_expr(adbin, adrelid)
+            WHEN attidentity = 'd' THEN 'IDENTITY'
+            WHEN attidentity = 'a' THEN 'IDENTITY ALWAYS'
+            WHEN attgenerated = 's' THEN 'GENERATED AS (' || value || ') STORED'
+            WHEN attgenerated = 'v' THEN 'GENERATED AS (' || value || ')'
+            WHEN seqrelid IS NOT NULL THEN 'SERIAL'
+            ELSE 'DEFAULT ' || value
         END
     ),
     NULL
-FROM relation
-JOIN pg_attribute ON attrelid = relation.oid
-LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-LEFT JOIN owned_sequence ON refobjid = attrelid AND refobjsubid = attnum
-WHERE attnum > 0 AND NOT attisdropped
+FROM attribute
 
 UNION ALL
 SELECT
-    CASE WHEN indisprimary THEN 'primary key' WHEN is_key THEN 'unique' ELSE 'index' END,
-    relname || '.' || CASE WHEN is_key THEN columns ELSE indexrelid::regclass::text END,
-    concat_ws(
-        ' ',
-        CASE WHEN indisunique AND NOT is_key THEN 'UNIQUE' END,
-        CASE WHEN is_key THEN replace(definition, 'USING btree ', '') ELSE definition END,
-        CASE WHEN NOT indimmediate THEN 'DEFERRABLE' END,
-        CASE WHEN NOT indisvalid THEN 'INVALID' END
-    ),
-    NULL
-FROM (
-    SELECT relname, pg_index.*, definition,
+    CASE WHEN NOT is_key THEN 'index' WHEN indisprimary THEN 'primary key' ELSE 'unique' END,
+    concat_ws('.', name, CASE WHEN NOT is_key THEN index_name WHEN NOT indisprimary THEN key_columns END),
+    CASE WHEN is_key
+        THEN concat_ws(
+            ' ',
+            '(' || key_columns || ')',
+            CASE WHEN NOT indimmediate THEN 'DEFERRABLE' END,
+            CASE WHEN NOT indisprimary THEN substring(pg_get_indexdef(indexrelid) FROM 'NULLS NOT DISTINCT') END
+        )
+        ELSE concat_ws(
+            ' ',
+            CASE WHEN indisunique THEN 'UNIQUE' END,
+            substring(pg_get_indexdef(indexrelid, 0, true) FROM 'USING .*'),
+            CASE WHEN NOT indisvalid THEN 'INVALID' END
+        )
+    END,
+    CASE WHEN is_key THEN index_name END
+FROM relation
+JOIN pg_index ON indrelid = relation.oid
+CROSS JOIN LATERAL (
+    SELECT indexrelid::regclass::text AS index_name,
         -- What a UNIQUE constraint promises: no predicate, no expression, usable.
-        indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL AS is_key,
-        replace(substring(definition FROM '\((.*?)\)'), ', ', ',') AS columns
-    FROM relation
-    JOIN pg_index ON indrelid = relation.oid
-    CROSS JOIN LATERAL substring(pg_get_indexdef(indexrelid, 0, true) FROM 'USING .*') AS definition
-) AS described
+        indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL AS is_key
+) AS named
+CROSS JOIN LATERAL (
+    SELECT string_agg(pg_get_indexdef(indexrelid, position, true), ',') AS key_columns
+    FROM generate_series(1, indnkeyatts) AS position
+    WHERE is_key
+) AS columns
 
 UNION ALL
 SELECT
     CASE contype WHEN 'f' THEN 'foreign key' ELSE 'check' END,
-    relname || '.' || CASE contype
-        WHEN 'f' THEN replace(substring(definition FROM '\((.*?)\)'), ', ', ',')
-        ELSE conname
-    END,
-    CASE contype WHEN 'f' THEN substring(definition FROM 'REFERENCES .*') ELSE definition END,
-    NULL
+    name || '.' || COALESCE(foreign_key[1], quote_ident(conname)),
+    COALESCE(foreign_key[2], definition),
+    quote_ident(conname)
 FROM relation
-JOIN pg_constraint ON conrelid = relation.oid AND contype IN ('f', 'c', 'x')
+JOIN pg_constraint ON conrelid = relation.oid AND contype IN ('c', 'f', 'x')
 CROSS JOIN LATERAL pg_get_constraintdef(pg_constraint.oid, true) AS definition
+CROSS JOIN LATERAL regexp_match(definition, '^FOREIGN KEY \(([^)]*)\) (REFERENCES .*)') AS foreign_key
 
 UNION ALL
-SELECT 'trigger', relname || '.' || tgname,
+SELECT 'trigger', name || '.' || quote_ident(tgname),
     concat_ws(
         ' ',
         substring(pg_get_triggerdef(pg_trigger.oid, true) FROM '(?:BEFORE|AFTER|INSTEAD OF) .*'),
@@ -165,24 +193,19 @@ JOIN pg_trigger ON tgrelid = relation.oid AND NOT tgisinternal
 
 UNION ALL
 SELECT 'function', pg_proc.oid::regprocedure::text,
-    concat_ws(
-        ' ',
-        lanname,
-        CASE WHEN prosecdef THEN 'SECURITY DEFINER' END,
-        'SET ' || array_to_string(proconfig, ', '),
-        btrim(regexp_replace(prosrc, '\s+', ' ', 'g'))
-    ),
+    btrim(regexp_replace(substring(pg_get_functiondef(pg_proc.oid) FROM 'RETURNS .*'), '\s+', ' ', 'g')),
     NULL
 FROM in_use
-JOIN pg_proc ON pronamespace = in_use.oid AND prorettype = 'trigger'::regtype
-JOIN pg_language ON pg_language.oid = prolang
+JOIN pg_proc ON pronamespace = in_use.oid
+-- Of PostgreSQL's own thousands none has so high an oid; those of most extensions are in C.
+WHERE pg_proc.oid >= 16384 AND prokind = 'f' AND probin IS NULL
 
 UNION ALL
-SELECT 'sequence', relname || '.' || attname, owned_sequence.qualified_name,
-    CASE WHEN is_readable AND has_sequence_privilege(owned_sequence.oid, 'SELECT') THEN format(
+SELECT 'sequence', place, identity,
+    CASE WHEN is_readable AND has_sequence_privilege(seqrelid, 'SELECT') THEN format(
         'SELECT ''sequence'', %L, (SELECT max(%I) FROM %s)::text, (last_value - (NOT is_called)::int)::text FROM %s',
-        relname || '.' || attname, attname, relation.qualified_name, owned_sequence.qualified_name
+        place, attname, qualified_name, identity
     ) END
-FROM owned_sequence
-JOIN relation ON relation.oid = refobjid
-JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+FROM attribute
+CROSS JOIN LATERAL pg_identify_object('pg_class'::regclass, seqrelid, 0)
+WHERE seqrelid IS NOT NULL AND atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)

@@ -15,6 +15,13 @@ FROM relation
 WHERE NOT pg_has_role(relowner, 'USAGE')
 
 UNION ALL
+SELECT format('function %%s(%%s)', proname, arguments), 'ownership (it belongs to ' || pg_get_userbyid(proowner) || ')',
+    format('ALTER FUNCTION %%I.%%I(%%s) OWNER TO %%I', %(schema)s, proname, arguments, current_user)
+FROM pg_proc
+CROSS JOIN LATERAL pg_get_function_identity_arguments(oid) AS arguments
+WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s)) AND NOT pg_has_role(proowner, 'USAGE')
+
+UNION ALL
 SELECT 'table ' || relname, privilege, format('GRANT %%s ON %%s TO %%I', privilege, qualified_name, current_user)
 FROM relation
 CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS needed (privilege)

@@ -1,0 +1,75 @@
+"""The commands that look at a database, or rehearse, without changing it."""
+
+import time
+
+from startup import log, migrations
+from startup.catalog import question, read_state
+from startup.configuration import Configuration
+from startup.connection import wait_for_database
+from startup.errors import SchemaDiffersError
+from startup.plan import rehearse_all
+from startup.preconditions import lacking, require_privileges, require_readable_ledger, require_writable
+from startup.report import print_status, print_verification, tell_connection
+from startup.snapshot import write_snapshot
+from startup.verification import compare
+
+
+def wait(configuration) -> None:
+    """Wait for the database and say which server answered."""
+    began = time.perf_counter()
+    connection = _reader(configuration)
+    state = read_state(connection)
+    tell_connection(connection, state, began)
+    with connection.cursor() as cursor:
+        cursor.execute(question("server"))
+        version, encoding, time_zone, role, kind = cursor.fetchone()
+    obstacles = lacking(connection, state)
+    privileges = "some that a migration needs are missing" if obstacles else "all that a migration needs"
+    log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}")
+    log.write(f"Role {role}, privileges: {privileges}")
+    for sentence in obstacles:
+        log.notice(sentence)
+
+
+def verify(configuration, tables=(), only=None, as_json=False) -> None:
+    """Compare the schema with the snapshot, without changing anything."""
+    connection = _reader(configuration)
+    verification = compare(read_state(connection)).narrowed(tables, only)
+    print_verification(verification, as_json)
+    if not verification.ok:
+        raise SchemaDiffersError("The schema is not the one that this version needs")
+
+
+def status(configuration, as_json=False) -> None:
+    """List the migrations."""
+    files = migrations.read_folder()
+    connection = _reader(configuration)
+    state = read_state(connection)
+    require_readable_ledger(state)
+    print_status(state, files, as_json)
+
+
+def plan(configuration) -> None:
+    """Rehearse the pending migrations in a transaction that is rolled back."""
+    files, optional = migrations.read_folder(), migrations.read_optional()
+    connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
+    state = read_state(connection, optional)
+    require_writable(state)
+    migrations.check_contents(migrations.pending(state.applied, files))
+    require_privileges(connection, state)
+    rehearse_all(connection, state, files, optional)
+
+
+def snapshot(configuration) -> None:
+    """Write the schema that the migrations make on a fresh database into sql/runner/schema.txt."""
+    files = migrations.read_folder()
+    migrations.check_contents(files)
+    write_snapshot(configuration, files)
+
+
+def _reader(configuration: Configuration):
+    """Connect to whatever server can be read, a standby too."""
+    return wait_for_database(configuration.conninfo, configuration.database_wait_seconds, primary=False)
+
+
+COMMANDS = {command.__name__: command for command in (wait, verify, status, plan, snapshot)}

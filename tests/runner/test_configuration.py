@@ -1,0 +1,268 @@
+"""The environment: what each variable may hold, and what is said of what it may not."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from database import acting_as
+from listeners import closed_port
+
+from startup.configuration import Configuration, read_configuration
+from startup.errors import UsageError
+
+URL = "postgresql://alice:secret@db.example/tracker"
+NOBODY = 65534
+
+
+def configuration(**variables: str) -> Configuration:
+    return read_configuration({"DATABASE_URL": URL, **variables})
+
+
+def problems(**variables: str) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        configuration(**variables)
+    return list(caught.value.problems)
+
+
+def test_everything_but_the_database_has_a_default():
+    assert configuration() == Configuration(
+        conninfo="user=alice password=secret dbname=tracker host=db.example",
+        database_wait_seconds=60,
+        lock_wait_seconds=300,
+        heal=True,
+        log_format="text",
+        listen_address="127.0.0.1",
+        port=8080,
+        secret_key=None,
+        admin_username="admin",
+        settings={
+            "timezone": None,
+            "currency": None,
+            "rounding_minutes": None,
+            "single_active_timer": None,
+            "allow_self_register": None,
+            "idle_timeout_minutes": None,
+        },
+    )
+
+
+def test_an_empty_variable_counts_as_unset():
+    names = ["DATABASE_WAIT_SECONDS", "HEAL", "LOG_FORMAT", "LISTEN_ADDRESS", "PORT", "SECRET_KEY", "SECRET_KEY_FILE"]
+    names += ["ADMIN_USERNAMES", "TZ", "CURRENCY", "ROUNDING_MINUTES", "SINGLE_ACTIVE_TIMER", "WEB_CONCURRENCY"]
+    assert configuration(**dict.fromkeys(names, "  ")) == configuration()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("DATABASE_WAIT_SECONDS", "0", "database_wait_seconds", 0),
+        ("LOCK_WAIT_SECONDS", "86400", "lock_wait_seconds", 86400),
+        ("HEAL", "off", "heal", False),
+        ("HEAL", "YES", "heal", True),
+        ("LOG_FORMAT", "json", "log_format", "json"),
+        ("PORT", " 8000\n", "port", 8000),
+        ("PORT", "65535", "port", 65535),
+        ("LISTEN_ADDRESS", "0.0.0.0", "listen_address", "0.0.0.0"),
+        ("LISTEN_ADDRESS", "::", "listen_address", "::"),
+        ("LISTEN_ADDRESS", "[::1]", "listen_address", "::1"),
+        ("LISTEN_ADDRESS", "localhost", "listen_address", "localhost"),
+        ("SECRET_KEY", "Tr0ub4dor", "secret_key", "Tr0ub4dor"),
+        ("ADMIN_USERNAMES", "carol, alice", "admin_username", "carol"),
+        ("ADMIN_USERNAMES", " ,carol", "admin_username", "carol"),
+        ("ADMIN_USERNAMES", ",", "admin_username", "admin"),
+    ],
+)
+def test_a_variable_sets(name, value, field, expected):
+    assert getattr(configuration(**{name: value}), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "column", "expected"),
+    [
+        ("TZ", "Europe/Rome", "timezone", "Europe/Rome"),
+        ("TZ", "UTC", "timezone", "UTC"),
+        ("CURRENCY", "CHF", "currency", "CHF"),
+        ("ROUNDING_MINUTES", "15", "rounding_minutes", 15),
+        ("SINGLE_ACTIVE_TIMER", "No", "single_active_timer", False),
+        ("ALLOW_SELF_REGISTER", "1", "allow_self_register", True),
+        ("ALLOW_SELF_REGISTER", "false", "allow_self_register", False),
+        ("IDLE_TIMEOUT_MINUTES", "1440", "idle_timeout_minutes", 1440),
+    ],
+)
+def test_a_variable_sets_a_column_of_the_first_settings_row(name, value, column, expected):
+    assert configuration(**{name: value}).settings[column] == expected
+
+
+A_PORT = "a whole number from 1 to 65535"
+YES_OR_NO = "yes or no (or true/false, on/off, 1/0)"
+AN_ADDRESS = "an address such as 127.0.0.1, 0.0.0.0 or ::, without a port"
+WRONG = [
+    ("DATABASE_WAIT_SECONDS", "abc", "a whole number from 0 to 86400"),
+    ("DATABASE_WAIT_SECONDS", "60s", "a whole number from 0 to 86400"),
+    ("DATABASE_WAIT_SECONDS", "-1", "a whole number from 0 to 86400"),
+    ("LOCK_WAIT_SECONDS", "1.5", "a whole number from 0 to 86400"),
+    ("LOCK_WAIT_SECONDS", "99999999999999999999", "a whole number from 0 to 86400"),
+    ("HEAL", "maybe", YES_OR_NO),
+    ("LOG_FORMAT", "xml", "text or json"),
+    ("PORT", "0", A_PORT),
+    ("PORT", "65536", A_PORT),
+    ("PORT", "http", A_PORT),
+    ("PORT", "²", A_PORT),
+    ("LISTEN_ADDRESS", "0.0.0.0:8080", AN_ADDRESS),
+    ("LISTEN_ADDRESS", "*", AN_ADDRESS),
+    ("LISTEN_ADDRESS", "my host", AN_ADDRESS),
+    ("LISTEN_ADDRESS", "höst", AN_ADDRESS),
+    ("LISTEN_ADDRESS", "unix:/run/x", AN_ADDRESS),
+    ("TZ", "Europe/Atlantis", "a time zone such as Europe/Rome"),
+    ("TZ", "Europe", "a time zone such as Europe/Rome"),
+    ("TZ", "../../etc/passwd", "a time zone such as Europe/Rome"),
+    ("TZ", "CET-1CEST,M3.5.0", "a time zone such as Europe/Rome"),
+    ("CURRENCY", "eur", "three capital letters such as EUR"),
+    ("CURRENCY", "EURO", "three capital letters such as EUR"),
+    ("CURRENCY", "€", "three capital letters such as EUR"),
+    ("ROUNDING_MINUTES", "0", "a whole number from 1 to 60"),
+    ("SINGLE_ACTIVE_TIMER", "ja", YES_OR_NO),
+    ("ALLOW_SELF_REGISTER", "2", YES_OR_NO),
+    ("IDLE_TIMEOUT_MINUTES", "1441", "a whole number from 1 to 1440"),
+    ("WEB_CONCURRENCY", "many", "a whole number from 1 to 1000"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), WRONG)
+def test_a_wrong_value_is_told_with_what_was_expected(name, value, expected):
+    assert problems(**{name: value}) == [f"{name}={value}: expected {expected}"]
+
+
+def test_a_name_of_an_administrator_that_no_column_could_hold_is_refused():
+    assert configuration(ADMIN_USERNAMES="a" * 80).admin_username == "a" * 80
+    assert problems(ADMIN_USERNAMES="a" * 81) == ["ADMIN_USERNAMES: the first name has over 80 characters"]
+
+
+@pytest.mark.parametrize("command", ["serve", "wait", "migrate", "verify", "status", "plan", "snapshot"])
+def test_every_command_tells_all_problems_at_once_one_line_each(command, run_runner):
+    result = run_runner(
+        command,
+        database=f"postgresql://alice:secret@127.0.0.1:{closed_port()}/tracker?colour=red",
+        env={"TZ": "Mars/Phobos", "CURRENCY": "euro", "PORT": "80\n80", "HEAL": "jein", "SECRET_KEY_FILE": "/etc/none"},
+    )
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert [line.partition(" ")[2] for line in result.stderr.splitlines()] == [
+        "error: DATABASE_URL is malformed: it has an option that PostgreSQL does not know (colour); leave it out",
+        f"error: HEAL=jein: expected {YES_OR_NO}",
+        f"error: PORT=80 80: expected {A_PORT}",
+        "error: SECRET_KEY_FILE=/etc/none: cannot be read: No such file or directory",
+        "error: TZ=Mars/Phobos: expected a time zone such as Europe/Rome",
+        "error: CURRENCY=euro: expected three capital letters such as EUR",
+    ]
+
+
+# --- DATABASE_URL, DATABASE_URL_FILE, PG* ---
+
+NEEDED = "expected postgresql://user:password@host:5432/database (or DATABASE_URL_FILE, or PGHOST and its like)"
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({}, f"DATABASE_URL is not set: {NEEDED}"),
+        ({"PGUSER": "alice", "PGPASSWORD": "secret"}, f"DATABASE_URL is not set: {NEEDED}"),
+        ({"DATABASE_URL": ""}, f"DATABASE_URL is empty: {NEEDED}"),
+        ({"DATABASE_URL": " \n"}, f"DATABASE_URL is empty: {NEEDED}"),
+        ({"DATABASE_URL_FILE": ""}, f"DATABASE_URL is empty: {NEEDED}"),
+    ],
+)
+def test_the_database_must_be_named(variables, problem):
+    with pytest.raises(UsageError) as caught:
+        read_configuration(variables)
+    assert caught.value.problems == (problem,)
+
+
+@pytest.mark.parametrize("name", ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"])
+def test_libpqs_own_variables_name_it_too(name):
+    assert read_configuration({name: "x"}).conninfo == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [URL, f"{URL}\n", f"{URL}\r\n", f"\n  {URL}  \n\n", f"\ufeff{URL}\n"],
+    ids=["bare", "newline", "crlf", "blanks", "byte-order-mark"],
+)
+def test_the_url_comes_from_a_file_too(content, tmp_path):
+    file = tmp_path / "url"
+    file.write_bytes(content.encode())
+    assert read_configuration({"DATABASE_URL_FILE": str(file)}) == configuration()
+    assert read_configuration({"DATABASE_URL_FILE": str(file), "DATABASE_URL": ""}) == configuration()
+
+
+def test_the_secret_key_comes_from_a_file_too(tmp_path):
+    file = tmp_path / "key"
+    file.write_text("Tr0ub4dor\n")
+    assert configuration(SECRET_KEY_FILE=str(file)).secret_key == "Tr0ub4dor"
+
+
+def test_a_variable_and_its_file_together_are_a_question_that_only_the_operator_can_answer(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text(URL)
+    assert problems(DATABASE_URL_FILE=str(file), SECRET_KEY="k", SECRET_KEY_FILE=str(file)) == [
+        "DATABASE_URL and DATABASE_URL_FILE are both set: expected one of them",
+        "SECRET_KEY and SECRET_KEY_FILE are both set: expected one of them",
+    ]
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL_FILE", "SECRET_KEY_FILE"])
+def test_a_file_that_is_missing_empty_a_folder_or_no_text_is_told(name, tmp_path):
+    def problem(path: Path) -> str:
+        with pytest.raises(UsageError) as caught:
+            read_configuration({**({} if name == "DATABASE_URL_FILE" else {"DATABASE_URL": URL}), name: str(path)})
+        (told,) = caught.value.problems
+        return told
+
+    missing, empty, binary = tmp_path / "missing", tmp_path / "empty", tmp_path / "binary"
+    empty.write_text(" \n")
+    binary.write_bytes("p\u00e4ss".encode("utf-16"))
+    assert problem(missing) == f"{name}={missing}: cannot be read: No such file or directory"
+    assert problem(empty) == f"{name}={empty}: the file is empty"
+    assert problem(tmp_path) == f"{name}={tmp_path}: cannot be read: Is a directory"
+    assert problem(binary) == f"{name}={binary}: cannot be read: it is not UTF-8 text"
+
+
+def test_a_file_that_this_user_may_not_read_is_told():
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "url")
+        file.write_text(URL)
+        file.chmod(0)
+        Path(folder).chmod(0o755)
+        with pytest.raises(UsageError) as caught, acting_as(NOBODY, NOBODY):  # root may read everything
+            read_configuration({"DATABASE_URL_FILE": str(file)})
+    assert caught.value.problems == (f"DATABASE_URL_FILE={file}: cannot be read: Permission denied",)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL_FILE", "SECRET_KEY_FILE"])
+@pytest.mark.parametrize("secret", [URL, "Tr0ub4dor", "Tr0ub/4dor", "/Tr0ub4dor", "host=h password=Tr0ub4dor"])
+def test_the_secret_itself_in_the_place_of_a_path_is_not_shown(name, secret):
+    with pytest.raises(UsageError) as caught:
+        read_configuration({name: secret, **({"PGHOST": "h"} if name == "SECRET_KEY_FILE" else {})})
+    assert caught.value.problems == (
+        f"{name} (expected the path of a file): cannot be read: No such file or directory",
+    )
+
+
+def test_a_malformed_url_in_a_file_is_told_of_the_file(tmp_path):
+    file = tmp_path / "url"
+    file.write_text(f"{URL}\n{URL}\n")
+    with pytest.raises(UsageError) as caught:
+        read_configuration({"DATABASE_URL_FILE": str(file)})
+    assert caught.value.problems == (
+        "DATABASE_URL_FILE is malformed: it has several lines or characters that cannot be printed; expected one line",
+    )
+
+
+def test_bytes_that_are_no_text_are_told_and_not_shown(run_runner):
+    result = run_runner("wait", env={"DATABASE_URL": os.fsdecode(b"postgresql://u:p\xff@h/d")})
+    assert result.returncode == 2
+    assert result.stderr.partition(" ")[2] == (
+        "error: DATABASE_URL is malformed:"
+        " it has several lines or characters that cannot be printed; expected one line\n"
+    )
