@@ -5,7 +5,7 @@ usage: python runner.py [COMMAND]
 
   serve      migrate, heal what is broken, then become Gunicorn (the default)
   wait       wait for the database and say which server answered: the connection test
-  migrate    wait, lock, apply what is pending, insert the defaults, verify, heal
+  migrate    wait, lock, apply what is pending, heal, insert the defaults, verify
   verify     compare the schema with the one that this version needs; changes nothing
              verify [TABLE ...] [--only TYPE] [--json]      such as: verify users --only index
   status     list the applied and the pending migrations: status [--json]
@@ -87,22 +87,18 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
 
     with start_lock(connection, state.schema, configuration.lock_wait_seconds):
         state = read_state(connection, optional)  # another start may have been quicker
-        pending = migrations.pending(state.applied, files)
-        if pending:
+        if pending := migrations.pending(state.applied, files):
             apply_migrations(connection, pending)
-        if pending or defaults.missing(state):
-            defaults.insert(connection, configuration)
             state = read_state(connection, optional)
-        record_hashes(connection, [file for file in files if file.id in state.applied])
-
-        verification = compare(state)
-        targets = heal.targets(verification, files, heal_severities) if configuration.heal else []
-        if targets:
+        if configuration.heal and (targets := heal.targets(compare(state), files, heal_severities)):
             heal.heal(connection, state, files, targets)
-        wanted = migrations.pending(state.applied, optional, state.fulfilled)
-        if wanted:
+            state = read_state(connection, optional)
+        if defaults.missing(state) and compare(state).ok:
+            defaults.insert(connection, configuration)
+        record_hashes(connection, [file for file in files if file.id in state.applied])
+        if wanted := migrations.pending(state.applied, optional, state.fulfilled):
             apply_optional(connection, wanted)
-        return compare(read_state(connection, optional)) if targets or wanted else verification
+        return compare(read_state(connection, optional))
 
 
 COMMANDS = {"serve": serve, "migrate": migrate}

@@ -99,7 +99,9 @@ def recreate(conninfo: str, create: bool = True) -> None:
 
 
 def environment(conninfo: str) -> dict[str, str]:
-    return os.environ | {"DATABASE_URL": conninfo, "PORT": str(PORT)}
+    """What a command sees; that it may keep its bytecode is what a user has, and the floor profits as much."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"DATABASE_URL": conninfo, "PORT": str(PORT)}
 
 
 def once(command: list, conninfo: str, before: Callable[[str], None] | None = None) -> float:

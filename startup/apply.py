@@ -20,12 +20,17 @@ from startup.catalog import question
 from startup.errors import DatabaseUnusableError, MigrationFailedError
 from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile, check_contents
+from startup.statements import one_line
 
 
 class Ledger(PostgresqlBackend):
     """Yoyo's backend on the connection that the start already has. The caller holds the start lock."""
 
     _is_locked = True
+    # Yoyo asks information_schema, which takes as long as a migration.
+    list_tables_sql = (
+        "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = :schema"
+    )
 
     def __init__(self, connection):
         self._given = connection
@@ -42,13 +47,18 @@ class Ledger(PostgresqlBackend):
         super().ensure_internal_schema_updated()
         self._internal_schema_updated = True
 
+    def commit(self) -> None:
+        """Commit; where a deferred constraint breaks the transaction is over as well."""
+        self._in_transaction = False
+        super().commit()
+
     def rollback(self) -> None:
         """Roll back; where the connection was lost the server has done it, and the loss is what to tell."""
         if not self.connection.closed:
             super().rollback()
 
     def run(self, file: MigrationFile) -> None:
-        """Run the statements of a file as yoyo reads them. A transaction is the caller's affair."""
+        """Run the statements of a file. A transaction is the caller's affair."""
         for statement in file.statements:
             self.cursor().execute(statement)  # not self.execute(), which takes % for a parameter
 
@@ -242,7 +252,7 @@ def _statement(error: psycopg2.Error) -> str:
     inner = re.search(r'SQL statement "(.*?)"\nPL/pgSQL', error.diag.context or "", re.DOTALL)
     sent = error.cursor.query if error.cursor is not None else None
     text = error.diag.internal_query or (inner and inner[1]) or (sent or b"unknown").decode("utf-8", "replace")
-    text = " ".join(text.split())
+    text = one_line(text)
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 

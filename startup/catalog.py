@@ -1,13 +1,14 @@
-"""What is really in the database, read in two statements that write nothing and lock nothing."""
+"""What is really in the database, read in two statements that write nothing, and what should be."""
 
 import os
 
-from startup.errors import DatabaseUnusableError
+from startup.errors import DatabaseUnusableError, UsageError
 from startup.migrations import FOLDER
 
 SCHEMA_KINDS = frozenset(
     ["table", "column", "primary key", "unique", "foreign key", "check", "index", "trigger", "function"]
 )
+SNAPSHOT = os.path.join(FOLDER, "runner", "schema.txt")
 YOYO_TABLES = frozenset(["_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock"])
 
 
@@ -15,6 +16,30 @@ def question(name: str) -> str:
     """The text of sql/runner/NAME.sql."""
     with open(os.path.join(FOLDER, "runner", f"{name}.sql"), encoding="ascii") as file:
         return file.read()
+
+
+def read_snapshot() -> dict[str, str]:
+    """The expected schema: object -> definition. Raises UsageError when the file is not as it was generated."""
+    try:
+        with open(SNAPSHOT, encoding="ascii") as file:
+            return dict(line.rstrip("\n").split(": ", 1) for line in file)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{SNAPSHOT} is no list of objects ({error}): python runner.py snapshot writes it") from None
+
+
+def table_of(name: str) -> str:
+    """The table that an object belongs to: 'column users.id' -> 'users'."""
+    return place_of(name).split(".")[0]
+
+
+def type_of(name: str) -> str:
+    """The type of an object: 'foreign key tasks.project_id' -> 'foreign key'."""
+    return name[: -len(place_of(name)) - 1]
+
+
+def place_of(name: str) -> str:
+    """An object without its type: 'foreign key tasks.project_id' -> 'tasks.project_id'."""
+    return name.removeprefix("primary ").removeprefix("foreign ").split(" ", 1)[1]
 
 
 class State:

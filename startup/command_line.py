@@ -42,5 +42,6 @@ def run(arguments: list[str], story: dict[str, Callable], description: str) -> i
 
 
 def _is_of_the_server(error: Exception) -> bool:
-    """Whether it is the server's state that ended us, not a mistake of ours; a crash comes as a bare DatabaseError."""
-    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or type(error) is psycopg2.DatabaseError
+    """Whether the server's state ended us, not a mistake of ours; psycopg2 tells a crash as a bare DatabaseError."""
+    is_of_the_session = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    return is_of_the_session or type(error) is psycopg2.DatabaseError

@@ -7,7 +7,7 @@ A remedy that is SQL can be run as it stands; what to think of before follows it
 import re
 from collections import namedtuple
 
-from startup.catalog import State
+from startup.catalog import State, place_of, type_of
 
 SEVERITIES = ("error", "warning", "notice")
 
@@ -31,19 +31,9 @@ COLUMN = (
 INTEGERS = ("smallint", "integer", "bigint")
 
 
-def table_of(name: str) -> str:
-    """The table that an object belongs to: 'column users.id' -> 'users'."""
-    return _place_of(name).split(".")[0]
-
-
-def type_of(name: str) -> str:
-    """The type of an object: 'foreign key tasks.project_id' -> 'foreign key'."""
-    return name[: -len(_place_of(name)) - 1]
-
-
 def missing(name: str, expected: str, state: State) -> Difference:
     """An object that should be there and is not."""
-    table, _, own = _place_of(name).partition(".")
+    table, _, own = place_of(name).partition(".")
     alter, remedy = f"ALTER TABLE {state.qualified(table)}", PUT_BACK
     if type_of(name) == "column":
         column = _column(expected)
@@ -60,7 +50,7 @@ def missing(name: str, expected: str, state: State) -> Difference:
 
 def changed(name: str, expected: str, found: str, state: State) -> Difference | None:
     """An object that is not as it should be; None where it only reads differently."""
-    table, _, own = _place_of(name).partition(".")
+    table, _, own = place_of(name).partition(".")
     alter, known_as = f"ALTER TABLE {state.qualified(table)}", state.names[name, found]
     kind, severity, remedy = "changed", _severity(name, expected), PUT_BACK
     if type_of(name) == "table":
@@ -89,7 +79,7 @@ def changed(name: str, expected: str, found: str, state: State) -> Difference | 
 
 def extra(name: str, found: str, state: State) -> Difference | None:
     """A table, or an object of a table of ours, that is not expected; None where it is nobody's business."""
-    table, _, own = _place_of(name).partition(".")
+    table, _, own = place_of(name).partition(".")
     alter, known_as = f"ALTER TABLE {state.qualified(table)}", state.names[name, found]
     if type_of(name) == "table":
         return Difference("extra", "notice", name, None, found, LEFT_ALONE)
@@ -134,10 +124,6 @@ def in_settings(state: State) -> Difference | None:
         return None
     remedy = "python runner.py migrate inserts the defaults"
     return Difference("missing", "warning", "row settings", "one row", None, remedy)
-
-
-def _place_of(name: str) -> str:
-    return name.removeprefix("primary ").removeprefix("foreign ").split(" ", 1)[1]
 
 
 def _severity(name: str, expected: str) -> str:

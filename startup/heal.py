@@ -4,8 +4,8 @@ import re
 from hashlib import sha256
 
 from startup import log
-from startup.catalog import State, read_state
-from startup.differences import SEVERITIES, Difference, table_of, type_of
+from startup.catalog import State, read_state, table_of, type_of
+from startup.differences import SEVERITIES, Difference
 from startup.migrations import MigrationFile
 from startup.verification import Verification, compare
 
@@ -17,7 +17,7 @@ PASSING = ("40", "53", "55", "57")
 
 
 def targets(verification: Verification, files: list[MigrationFile], severities) -> list[Difference]:
-    """The differences to heal: what is extra is never taken away.
+    """The differences to heal.
 
     None where a newer version made the schema, and none again of what an earlier start could not mend.
     """
@@ -73,7 +73,8 @@ def heal(connection, state: State, files: list[MigrationFile], targets: list[Dif
 
 
 def _healable(verification: Verification) -> list[Difference]:
-    return [found for found in verification.differences if found.kind != "extra"]
+    """What is extra is never taken away, and rows are for the defaults."""
+    return [found for found in verification.differences if found.kind != "extra" and type_of(found.object) != "row"]
 
 
 def _left(targets: list[Difference], verification: Verification) -> list[Difference]:

@@ -7,10 +7,8 @@ from startup.catalog import question, read_state
 from startup.configuration import Configuration
 from startup.connection import wait_for_database
 from startup.errors import SchemaDiffersError
-from startup.plan import rehearse_all
 from startup.preconditions import lacking, require_privileges, require_readable_ledger, require_writable
 from startup.report import print_status, print_verification, tell_connection
-from startup.snapshot import write_snapshot
 from startup.verification import compare
 
 
@@ -51,6 +49,8 @@ def status(configuration, as_json=False) -> None:
 
 def plan(configuration) -> None:
     """Rehearse the pending migrations in a transaction that is rolled back."""
+    from startup.plan import rehearse_all  # yoyo, which the others do not need
+
     files, optional = migrations.read_folder(), migrations.read_optional()
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
     state = read_state(connection, optional)
@@ -62,6 +62,8 @@ def plan(configuration) -> None:
 
 def snapshot(configuration) -> None:
     """Write the schema that the migrations make on a fresh database into sql/runner/schema.txt."""
+    from startup.snapshot import write_snapshot
+
     files = migrations.read_folder()
     migrations.check_contents(files)
     write_snapshot(configuration, files)

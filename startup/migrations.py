@@ -10,24 +10,6 @@ from startup.errors import UsageError
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sql")
 NAME = re.compile(r"(?P<prefix>(?:optional-)?)(?P<number>\d{4})-[a-z0-9]+(?:-[a-z0-9]+)*\.sql")
 
-# A string, a quoted name or a dollar-quoted body is kept as it is; white space and comments count as one blank,
-# and as none beside a bracket, a comma or a semicolon.
-BLANK = r"(?:--[^\n\r]*|/\*.*?\*/|\s)"
-TOKEN = re.compile(
-    r"""(?P<kept>(?<!\w)[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"""
-    rf"|{BLANK}*+(?P<mark>[(),;]){BLANK}*+|{BLANK}++",
-    re.DOTALL | re.ASCII,
-)
-TRANSACTIONAL = re.compile(r"^\s*--\s*transactional\s*:", re.MULTILINE | re.IGNORECASE)
-# sqlparse does not always split after a semicolon. END ends the body of a function too.
-TRANSACTION_CONTROL = re.compile(
-    r"(?:^|;)(BEGIN(?! ATOMIC)|START TRANSACTION|COMMIT|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE TRANSACTION)\b"
-    r"|^(END)\b"
-)
-SESSION_SETTING = re.compile(r"(RESET|SET(?! LOCAL| CONSTRAINTS| TRANSACTION))\b")
-FOR_PSQL = re.compile(r"\\|COPY\b.*\b(FROM STDIN|TO STDOUT)\b")
-CONCURRENT_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS [^;]*;?")
-
 
 class MigrationFile:
     """One file of the folder. `id` is its name without .sql, as in yoyo's ledger. Raises OSError."""
@@ -63,36 +45,37 @@ class MigrationFile:
     @property
     def normalised_sha256(self) -> str:
         """The hash of the file without its comments and white space."""
-        return sha256(_folded(self.content.decode("latin-1")).encode("latin-1")).hexdigest()
+        from startup.statements import normalised  # a start with nothing to do never comes here
+
+        return sha256(normalised(self.content.decode("latin-1")).encode("latin-1")).hexdigest()
 
     @cached_property
-    def _as_read_by_yoyo(self) -> tuple[dict[str, str], list[str]]:
-        from yoyo.migrations import read_sql_migration  # a start with nothing to do never comes here
+    def statements(self) -> list[str]:
+        """The statements in their order. Raises UsageError for an unreadable file."""
+        from startup.statements import split
 
         if self.unreadable:
             raise UsageError(f"{self.id}.sql: {self.unreadable}")
-        directives, _, statements = read_sql_migration(self.path)
-        return directives, statements
+        return split(self.text)
 
-    @property
+    @cached_property
     def directives(self) -> dict[str, str]:
-        """What the comments at its top tell yoyo: name -> value. Raises UsageError for an unreadable file."""
-        return self._as_read_by_yoyo[0]
+        """What the comments at its top tell yoyo: name -> value."""
+        from startup.statements import directives
 
-    @property
-    def statements(self) -> list[str]:
-        """The statements as yoyo would send them. Raises UsageError for an unreadable file."""
-        return self._as_read_by_yoyo[1]
+        return directives(self.text)
 
     @property
     def transactional(self) -> bool:
-        """Whether yoyo runs it in a transaction."""
+        """Whether it runs in a transaction."""
         return self.directives.get("transactional", "true").lower() != "false"
 
     @property
     def index(self) -> str:
         """The index that a non-transactional file builds."""
-        return re.search(r" IF NOT EXISTS (.+?) ON ", _folded(self.statements[-1]), re.IGNORECASE)[1]
+        from startup.statements import one_line
+
+        return re.search(r" IF NOT EXISTS (.+?) ON ", one_line(self.statements[-1]), re.IGNORECASE)[1]
 
     @property
     def requires(self) -> str | None:
@@ -174,65 +157,11 @@ def check_contents(files: list[MigrationFile]) -> None:
 
     Raises UsageError with one sentence for each problem.
     """
-    problems = [f"{file.id}.sql: {problem}" for file in files for problem in _problems_in(file)]
+    from startup.statements import problems_in
+
+    problems = [f"{file.id}.sql: {problem}" for file in files for problem in problems_in(file)]
     if problems:
         raise UsageError(*problems)
-
-
-def _problems_in(file: MigrationFile) -> list[str]:
-    if file.unreadable:
-        return [file.unreadable]
-    if not file.statements:
-        return ["there is no statement in it"]
-    problems = list(_problems_in_directives(file))
-    codes = [_code(statement) for statement in file.statements]
-    for number, code in enumerate(codes, start=1):
-        if code in ("", ";"):
-            problems.append(f"statement {number} is empty; remove the stray ; or put the comment before a statement")
-        elif control := TRANSACTION_CONTROL.search(code):
-            word = control[1] or control[2]
-            problems.append(f"statement {number} is {word}; the runner opens and ends transactions, remove it")
-        elif FOR_PSQL.search(code):
-            problems.append(f"statement {number} is for psql only (COPY FROM STDIN or a backslash command)")
-        elif setting := SESSION_SETTING.match(code):
-            problems.append(f"statement {number} is {setting[1]}, which outlasts the transaction; write SET LOCAL")
-    if not file.transactional and not problems:
-        *before, index = codes
-        if (
-            not CONCURRENT_INDEX.fullmatch(index)
-            or len(before) > 1
-            or not all(code.startswith("DO ") for code in before)
-        ):
-            problems.append(
-                "a file without a transaction may hold one CREATE INDEX CONCURRENTLY IF NOT EXISTS,"
-                " after at most one DO block that drops an invalid leftover"
-            )
-    return problems
-
-
-def _problems_in_directives(file: MigrationFile):
-    if "depends" in file.directives:
-        yield "it says -- depends: although the numbers tell the order; remove that line"
-    transactional = file.directives.get("transactional", "true")
-    if transactional.lower() not in ("true", "false"):
-        yield f"transactional: {transactional}: expected true or false"
-    if len(TRANSACTIONAL.findall(file.text)) > ("transactional" in file.directives):
-        yield "yoyo does not see its line -- transactional: …; write it once, in lower case, above the first statement"
-    if not file.transactional and os.path.exists(f"{file.path.removesuffix('.sql')}.rollback.sql"):
-        yield (
-            "it runs without a transaction, and when it fails yoyo runs its rollback file"
-            " over what was there before; remove the rollback file"
-        )
-
-
-def _folded(sql: str) -> str:
-    """SQL without comments and with as little white space as it needs."""
-    return TOKEN.sub(lambda token: token["kept"] or token["mark"] or " ", sql).strip()
-
-
-def _code(sql: str) -> str:
-    """The same in capitals, and empty strings in place of strings, quoted names and bodies."""
-    return TOKEN.sub(lambda token: "''" if token["kept"] else token["mark"] or " ", sql).strip().upper()
 
 
 def edited(file: MigrationFile, recorded: tuple[str, str] | None) -> bool:

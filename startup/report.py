@@ -75,7 +75,8 @@ def describe(difference: Difference) -> str:
     """One line: what differs, what was expected and found, what to do."""
     expected = f": expected {difference.expected}" if difference.expected else ""
     found = f"{',' if expected else ':'} found {difference.found}" if difference.found else ""
-    return f"{difference.kind} {difference.object}{expected}{found}. Remedy: {difference.remedy}"
+    text = f"{difference.kind} {difference.object}{expected}{found}. Remedy: {difference.remedy}"
+    return log.CONTROL_CHARACTERS.sub(" ", text)
 
 
 def print_verification(verification: Verification, as_json: bool) -> None:

@@ -10,12 +10,13 @@ from psycopg2.extensions import make_dsn, quote_ident
 
 from startup import log
 from startup.apply import apply_migrations, first_line
-from startup.catalog import question, read_state
+from startup.catalog import SNAPSHOT, question, read_state
 from startup.configuration import Configuration
 from startup.connection import connect, wait_for_database
 from startup.errors import DatabaseUnusableError
 from startup.migrations import MigrationFile
-from startup.verification import SNAPSHOT, snapshot_text
+from startup.signals import make_statements_interruptible
+from startup.verification import snapshot_text
 
 
 def write_snapshot(configuration: Configuration, files: list[MigrationFile]) -> None:
@@ -24,6 +25,7 @@ def write_snapshot(configuration: Configuration, files: list[MigrationFile]) -> 
     Raises DatabaseUnusableError when the role may not create a database.
     """
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
+    make_statements_interruptible(connection)
     with closing(connection), _scratch_database(connection) as name:
         text = _schema_of(make_dsn(configuration.conninfo, dbname=name), files)
     with open(SNAPSHOT, "w", encoding="ascii") as file:
@@ -39,7 +41,9 @@ def _scratch_database(connection):
         try:
             cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
         except psycopg2.Error as error:
-            remedy = f"ALTER ROLE {quote_ident(connection.info.user, connection)} CREATEDB, or use another server"
+            remedy = f"ALTER ROLE {quote_ident(connection.info.user, connection)} CREATEDB"
+            if not isinstance(error, psycopg2.errors.InsufficientPrivilege):
+                remedy = "Give DATABASE_URL a server where that can be done"
             raise DatabaseUnusableError(
                 f"Cannot create the scratch database that a snapshot is made in: {first_line(error)}. {remedy}"
             ) from None
@@ -51,6 +55,7 @@ def _scratch_database(connection):
 
 def _schema_of(conninfo: str, files: list[MigrationFile]) -> str:
     with closing(connect(conninfo)) as connection:
+        make_statements_interruptible(connection)
         with connection.cursor() as cursor:
             cursor.execute(question("session"), {"schema": "public"})
         apply_migrations(connection, files)

@@ -1,9 +1,8 @@
 """Proving the schema: what the catalog says, compared line by line with sql/runner/schema.txt."""
 
-import os
 from collections.abc import Iterator
 
-from startup.catalog import YOYO_TABLES, State, read_state
+from startup.catalog import YOYO_TABLES, State, read_snapshot, read_state, table_of, type_of
 from startup.differences import (
     SEVERITIES,
     TYPES,
@@ -13,13 +12,8 @@ from startup.differences import (
     in_sequence_of,
     in_settings,
     missing,
-    table_of,
-    type_of,
 )
 from startup.errors import UsageError
-from startup.migrations import FOLDER
-
-SNAPSHOT = os.path.join(FOLDER, "runner", "schema.txt")
 
 
 class Verification:
@@ -77,12 +71,6 @@ def snapshot_text(state: State) -> str:
         for definition in definitions
     ]
     return "\n".join(sorted(lines)) + "\n"
-
-
-def read_snapshot() -> dict[str, str]:
-    """The expected schema: object -> definition."""
-    with open(SNAPSHOT, encoding="ascii") as file:
-        return dict(line.rstrip("\n").split(": ", 1) for line in file)
 
 
 def _differences(expected: dict[str, str], state: State) -> Iterator[Difference | None]:

@@ -46,6 +46,7 @@ LEFT_OUT = pytest.StashKey[Counter[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"needs(part): the test needs one of {', '.join(PARTS)}, which pip cannot bring")
     config.addinivalue_line("markers", "only_pg(id): the test runs on this server only, such as pg18")
+    config.addinivalue_line("markers", "since_pg(major): the test is of something that older servers do not know")
     config.stash[LEFT_OUT] = Counter()
     missing = missing_parts()
     if os.environ.get("REQUIRE") == "all" and missing:
@@ -73,7 +74,7 @@ def server_ids() -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     missing = missing_parts()
     kept, left_out = [], []
-    for item in items:
+    for item in filter(applies, items):
         needed = [marker.args[0] for marker in item.iter_markers("needs")]
         absent = next((name for name in needed if name in missing), None)
         unknown = set(needed) - set(PARTS)
@@ -84,7 +85,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (left_out if absent else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
+    items[:] = kept
+
+
+def applies(item: pytest.Item) -> bool:
+    """Tell whether the server of a test knows what the test is of."""
+    marker = item.get_closest_marker("since_pg")
+    return marker is None or int(item.callspec.params["server"].removeprefix("pg")) >= marker.args[0]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

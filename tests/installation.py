@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE relkind IN ('r', 'S') AND NOT relisshared AND nspname NOT IN ('information_schema', 'pg_toast')
 ORDER BY 1, 2
 """
+
+# A migration that takes as long as a test holds it up, and the session in which it does.
+HELD = "CREATE TABLE made_it (id INTEGER);\nSELECT pg_advisory_xact_lock(42);\n"
+WAITING = "FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
 
 
 class Installation:
@@ -119,6 +123,14 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
         if text in line:
             return line
     raise AssertionError(f"it ended without saying {text!r}:\n{''.join(lines)}")
+
+
+@contextlib.contextmanager
+def held_up(database: Any) -> Iterator[Callable[[], None]]:
+    """Hold up the migration HELD; gives the function that lets it go on."""
+    with contextlib.closing(database.connect("postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(42)")
+        yield lambda: cursor.execute("SELECT pg_advisory_unlock(42)")
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:

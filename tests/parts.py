@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,12 +36,23 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 
+def has_ipv6() -> bool:
+    """Tell whether ::1 can be listened on."""
+    try:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 PARTS = {
     "postgres15": Part("apt-get install postgresql-15", lambda: 15 in postgres_binaries()),
     "pgbouncer": Part("apt-get install pgbouncer", lambda: program("pgbouncer") is not None),
     "chromium": Part("apt-get install chromium", lambda: program("chromium") is not None),
     "podman": Part("apt-get install podman", lambda: program("podman") is not None),
     "root": Part("run the tests as root", lambda: os.geteuid() == 0),
+    "ipv6": Part("run the tests on a machine with IPv6", has_ipv6),
     "linux": Part("run the tests on Linux", lambda: sys.platform == "linux"),
 }
 

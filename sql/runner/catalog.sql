@@ -16,29 +16,26 @@ WITH search_path AS MATERIALIZED (
     WHERE name !~ '^pg_' AND name <> 'information_schema'
 ),
 tables AS MATERIALIZED (
-    SELECT pg_class.oid, relname, relnamespace, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relhasrules
+    SELECT pg_class.oid, relname, relnamespace, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relhasrules,
+        -- Yoyo's ledger, or a table of the document: where it lies is the schema in use.
+        relname IN (
+            '_yoyo_migration', 'users', 'projects', 'time_entries', 'tasks', 'settings', 'invoices', 'invoice_items'
+        ) AS is_ours
     FROM search_path
     JOIN pg_class ON relnamespace = search_path.oid
     WHERE relkind IN ('r', 'p')
 ),
--- A schema is ours when it holds yoyo's ledger or a table of the document.
-ours AS MATERIALIZED (
+schema_of_ours AS MATERIALIZED (
     SELECT name, position
     FROM search_path
-    WHERE oid IN (
-        SELECT relnamespace
-        FROM tables
-        WHERE relname IN (
-            '_yoyo_migration', 'users', 'projects', 'time_entries', 'tasks', 'settings', 'invoices', 'invoice_items'
-        )
-    )
+    WHERE oid IN (SELECT relnamespace FROM tables WHERE is_ours)
 ),
 -- Names print without their schema when it is the only one on the search_path.
 -- The first branch sees to that; the setting ends with this statement.
 in_use AS MATERIALIZED (
     SELECT oid, name, set_config('search_path', quote_ident(name), true)
     FROM (
-        SELECT oid, name FROM search_path ORDER BY name IN (SELECT name FROM ours) DESC, position LIMIT 1
+        SELECT oid, name FROM search_path ORDER BY name IN (SELECT name FROM schema_of_ours) DESC, position LIMIT 1
     ) AS first
 ),
 relation AS MATERIALIZED (
@@ -48,23 +45,24 @@ relation AS MATERIALIZED (
     JOIN tables ON relnamespace = in_use.oid
 ),
 owned_sequence AS MATERIALIZED (
-    SELECT refobjid, refobjsubid, seqrelid, deptype = 'i' AS is_identity
+    SELECT refobjid, refobjsubid, seqrelid
     FROM relation
     JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = relation.oid
     JOIN pg_sequence ON seqrelid = objid
     WHERE classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
 ),
 attribute AS MATERIALIZED (
-    SELECT name || '.' || quote_ident(attname) AS place, attrelid, attname, qualified_name, is_readable,
-        atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated, value, seqrelid
+    SELECT name || '.' || quote_ident(attname) AS place, attrelid, attname, qualified_name, is_readable, is_ours,
+        atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated, value,
+        -- However it is called: a serial column takes its values from a sequence that it owns.
+        CASE WHEN attidentity <> '' OR value = format('nextval(%L::regclass)', seqrelid::regclass)
+            THEN seqrelid
+        END AS sequence
     FROM relation
     JOIN pg_attribute ON attrelid = relation.oid
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     CROSS JOIN LATERAL pg_get_expr(adbin, adrelid) AS value
-    -- However it is called: a serial column takes its values from a sequence that it owns.
-    LEFT JOIN owned_sequence
-        ON refobjid = attrelid AND refobjsubid = attnum
-        AND (is_identity OR value = format('nextval(%L::regclass)', seqrelid::regclass))
+    LEFT JOIN owned_sequence ON refobjid = attrelid AND refobjsubid = attnum
     WHERE attnum > 0 AND NOT attisdropped
 )
 
@@ -77,7 +75,7 @@ FROM (
         ('quoted role', quote_ident(current_user)),
         ('schema', (SELECT name FROM in_use)),
         ('quoted schema', (SELECT quote_ident(name) FROM in_use)),
-        ('schemas of ours', (SELECT string_agg(name, ' and ' ORDER BY position) FROM ours)),
+        ('schemas of ours', (SELECT string_agg(name, ' and ' ORDER BY position) FROM schema_of_ours)),
         ('read only', current_setting('transaction_read_only')),
         ('standby', pg_is_in_recovery()::text)
 ) AS server (object, definition)
@@ -99,7 +97,8 @@ SELECT 'table', name,
         ) END
     ),
     -- A table of ours that lacks a column is no reason to fail: the verification tells of it.
-    CASE WHEN is_readable AND columns::name[] <@ ARRAY(SELECT attname FROM attribute WHERE attrelid = relation.oid)
+    CASE WHEN question IS NOT NULL AND is_readable
+        AND columns::name[] <@ ARRAY(SELECT attname FROM attribute WHERE attrelid = relation.oid)
         THEN format(question, qualified_name)
     END
 FROM relation
@@ -130,7 +129,7 @@ SELECT 'column', place,
             WHEN attidentity = 'a' THEN 'IDENTITY ALWAYS'
             WHEN attgenerated = 's' THEN 'GENERATED AS (' || value || ') STORED'
             WHEN attgenerated = 'v' THEN 'GENERATED AS (' || value || ')'
-            WHEN seqrelid IS NOT NULL THEN 'SERIAL'
+            WHEN sequence IS NOT NULL THEN 'SERIAL'
             ELSE 'DEFAULT ' || value
         END
     ),
@@ -202,10 +201,11 @@ WHERE pg_proc.oid >= 16384 AND prokind = 'f' AND probin IS NULL
 
 UNION ALL
 SELECT 'sequence', place, identity,
-    CASE WHEN is_readable AND has_sequence_privilege(seqrelid, 'SELECT') THEN format(
+    CASE WHEN is_readable AND has_sequence_privilege(sequence, 'SELECT') THEN format(
         'SELECT ''sequence'', %L, (SELECT max(%I) FROM %s)::text, (last_value - (NOT is_called)::int)::text FROM %s',
         place, attname, qualified_name, identity
     ) END
 FROM attribute
-CROSS JOIN LATERAL pg_identify_object('pg_class'::regclass, seqrelid, 0)
-WHERE seqrelid IS NOT NULL AND atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)
+CROSS JOIN LATERAL pg_identify_object('pg_class'::regclass, sequence, 0)
+-- Tables of somebody else are neither read nor locked.
+WHERE is_ours AND sequence IS NOT NULL AND atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)

@@ -5,6 +5,6 @@ JOIN pg_class ON pg_class.oid = relation
 WHERE pid = pg_backend_pid()
     AND locktype = 'relation'
     AND relkind IN ('r', 'p')
-    AND relnamespace = current_schema()::regnamespace
+    AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
     AND mode <> 'AccessShareLock'
 ORDER BY relname, mode

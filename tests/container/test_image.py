@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.needs("podman"), pytest.mark.only_pg("pg18")]
+pytestmark = [pytest.mark.needs("podman"), pytest.mark.needs("root"), pytest.mark.only_pg("pg18")]
 
 ROOT = Path(__file__).parents[2]
 TAG = "localhost/timetracker:test"

@@ -126,7 +126,7 @@ def test_it_loads_nothing_that_only_a_migration_needs(settled, run_runner):
     assert loaded & {"yoyo", "sqlparse", "importlib_metadata", "argparse", "flask", "gunicorn", "subprocess"} == set()
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux tells the peak of a process")
+@pytest.mark.needs("linux")
 def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
     def peak_of(program: str) -> int:
         environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "DATABASE_URL": settled.url}
@@ -136,3 +136,21 @@ def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
         return int(re.search(r"VmHWM:\s+(\d+) kB", result.stdout)[1])
 
     assert peak_of(START) - peak_of(FLOOR) < 3.5 * 1024
+
+
+@pytest.mark.only_pg("pg18")
+def test_a_migration_costs_five_statements_beside_its_own(server, installation):
+    """BEGIN, the mark, the log row, the hash, COMMIT."""
+
+    def statements_of_a_first_start(files: int) -> int:
+        installation.keep(1)
+        for number in range(files):
+            installation.add(f"example-{number}", "SELECT 1;\n")
+        with server.new_database() as database:
+            server.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
+            size = server.local.log.stat().st_size
+            installation.run("migrate", database=database, env={"HEAL": "off"})
+            counters(database)
+            return len(re.findall(rb"LOG:  statement", server.local.log.read_bytes()[size:]))
+
+    assert statements_of_a_first_start(12) - statements_of_a_first_start(2) == 10 * (5 + 1)

@@ -10,7 +10,7 @@ from installation import contents_of, read_until, wait_for
 from listeners import closed_port
 
 SLOW = "CREATE TABLE made_it (id INTEGER);\nDELETE FROM projects;\nSELECT pg_sleep(60);\n"
-SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND state = 'active'"
+SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 LOCKS = "SELECT FROM pg_locks WHERE locktype = 'advisory'"
 
 

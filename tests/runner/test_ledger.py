@@ -149,7 +149,7 @@ def test_an_edit_is_what_the_server_would_see(tmp_path, old, new, differs):
 
 
 @pytest.mark.only_pg("pg18")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as a uid without an account")
+@pytest.mark.needs("root")
 def test_a_user_without_a_name_and_a_home_can_start(database, installation):
     """As in a container whose uid was chosen by the platform. The capability lets it reach these private folders."""
     capability = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]

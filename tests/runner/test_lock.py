@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import ROOT, contents_of, errors_in, read_until, wait_for
+from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, read_until, wait_for
 from listeners import closed_port
 from parts import program
 
 from startup.lock import ADVISORY_CLASS
 
 MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
-SLOW = "CREATE TABLE slow (id INTEGER);\nSELECT pg_sleep({});\n"
 
 
 @contextlib.contextmanager
@@ -29,17 +28,18 @@ def start_lock_of(database, user: str = "owner", schema: str = "public") -> Iter
 
 class TestASecondStart:
     def test_waits_until_the_first_is_done(self, database, installation):
-        installation.add("slow", SLOW.format(1))
-        with installation.start("migrate", database=database) as first:
+        installation.add("held", HELD)
+        with held_up(database) as release, installation.start("migrate", database=database) as first:
             read_until(first, "Applied 0014")
             with installation.start("migrate", database=database) as second:
                 assert "another start holds it" in read_until(second, "Waiting for the start lock, 300 s left: ")
+                release()
                 said = second.communicate()[1]
                 assert second.returncode == 0
                 assert "Applied" not in said
             first.communicate()
             assert first.returncode == 0
-        assert database.query("SELECT count(*) FROM _yoyo_log WHERE migration_id = '0015-slow'") == [(1,)]
+        assert database.query("SELECT count(*) FROM _yoyo_log WHERE migration_id = '0015-held'") == [(1,)]
 
     def test_ends_when_the_wait_is_over_and_says_who_holds_the_lock(self, database, run_runner):
         with start_lock_of(database) as holder:
@@ -99,15 +99,11 @@ def test_four_starts_at_once_apply_each_migration_once(database, installation):
 @pytest.mark.only_pg("pg18")
 class TestTheLockRow:
     def test_is_there_for_yoyo_to_see_while_a_start_migrates(self, migrated, installation):
-        installation.add("slow", SLOW.format(60))
-        with installation.start("migrate", database=migrated) as process:
+        installation.add("held", HELD)
+        with held_up(migrated), installation.start("migrate", database=migrated) as process:
             wait_for(lambda: migrated.query("SELECT locked, pid < 0 FROM yoyo_lock") == [(1, True)])
-            wait_for(lambda: migrated.query("SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep.60'"))
-            (pid,) = migrated.query("SELECT -pid FROM yoyo_lock")
-            (backend,) = migrated.query(
-                "SELECT pid FROM pg_stat_activity WHERE query ~ 'pg_sleep.60' AND pid <> pg_backend_pid()"
-            )
-            assert pid == backend
+            wait_for(lambda: migrated.query(f"SELECT pid {WAITING}"))
+            assert migrated.query("SELECT -pid FROM yoyo_lock") == migrated.query(f"SELECT pid {WAITING}")
             process.terminate()
 
     def test_of_a_yoyo_run_by_hand_is_waited_for_and_stays(self, migrated, installation):

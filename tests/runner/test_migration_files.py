@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from installation import Installation, contents_of, errors_in
+from yoyo.migrations import read_sql_migration
 
 from startup.errors import UsageError
-from startup.migrations import check_contents, read_folder, read_optional
+from startup.migrations import MigrationFile, check_contents, read_folder, read_optional
+from startup.statements import one_line
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -62,10 +64,10 @@ WRONG_CONTENTS = {
         "/* x */ start\n  transaction;\n" + TABLE,
         ["statement 1 is START TRANSACTION"],
     ),
-    # For sqlparse the column's name opens a block, so that it gives all of this as one statement.
+    # For sqlparse the column's name opens a block, so that a stock yoyo sends all of this as one statement.
     "COMMIT after a column called begin": (
         "CREATE TABLE made_by_0002 (begin TIMESTAMP);\nCOMMIT;\nSELECT 1;\n",
-        ["statement 1 is COMMIT"],
+        ["statement 2 is COMMIT"],
     ),
     "a setting for the session": (
         "SET search_path = pg_catalog;\n" + TABLE,
@@ -251,7 +253,7 @@ def test_a_folder_that_is_missing_is_named(tmp_path):
         read_folder(str(tmp_path / "absent"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
+@pytest.mark.needs("root")
 def test_a_folder_that_this_user_may_not_read_is_named(tmp_path):
     tmp_path.chmod(0o700)
     os.seteuid(54321)
@@ -281,6 +283,7 @@ RIGHT = {
     "Windows line ends": "-- Why.\r\nSET LOCAL lock_timeout = '5s';\r\nSELECT 1;\r\n",
     "no semicolon at the end": "SELECT 1",
     "CASE": "SELECT CASE WHEN true THEN 1 END;\nSELECT 2;\n",
+    "a rule with two commands": "CREATE RULE r AS ON UPDATE TO t DO ALSO (SELECT 1; SELECT 2);\nSELECT 3;\n",
     "settings for the transaction": "SET CONSTRAINTS ALL IMMEDIATE;\nSET TRANSACTION READ WRITE;\n",
     "transactional: TRUE": "-- transactional: TRUE\nSELECT 1;\n",
     "an index": "-- An index.\n-- transactional: false\n" + INDEX,
@@ -290,15 +293,27 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("content", RIGHT.values(), ids=RIGHT)
-def test_what_yoyo_can_run_is_accepted(tmp_path, content):
+def test_what_yoyo_can_run_is_accepted_and_read_as_yoyo_reads_it(tmp_path, content):
     (tmp_path / "0001-example.sql").write_bytes(content.encode("ascii"))
-    check_contents(read_folder(str(tmp_path)))
+    (file,) = read_folder(str(tmp_path))
+    check_contents([file])
+    assert as_read(file) == as_read_by_yoyo(file)
 
 
-def test_the_files_of_this_version_are_accepted():
+def test_the_files_of_this_version_are_accepted_and_read_as_yoyo_reads_them():
     files = [*read_folder(), *read_optional()]
     check_contents(files)
     assert len(files) >= 16
+    assert [as_read(file) for file in files] == [as_read_by_yoyo(file) for file in files]
+
+
+def as_read(file: MigrationFile) -> tuple[dict[str, str], list[str]]:
+    return file.directives, [one_line(statement) for statement in file.statements]
+
+
+def as_read_by_yoyo(file: MigrationFile) -> tuple[dict[str, str], list[str]]:
+    directives, _, statements = read_sql_migration(file.path)
+    return directives, [one_line(statement) for statement in statements]
 
 
 def test_a_syntax_error_is_for_the_server_to_find(small, database):

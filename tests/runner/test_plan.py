@@ -4,7 +4,7 @@ import contextlib
 import re
 
 import pytest
-from installation import ROOT, contents_of, errors_in, wait_for
+from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, read_until, wait_for
 
 from startup.lock import ADVISORY_CLASS
 
@@ -114,10 +114,12 @@ class TestWhileSomebodyElseMigrates:
         assert contents_of(migrated) == before
 
     def test_a_start_waits_for_the_end_of_a_plan(self, migrated, installation):
-        installation.add("example", "SELECT pg_sleep(1);\n")
-        with installation.start("plan", database=migrated) as rehearsal:
-            wait_for(lambda: migrated.query("SELECT FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'"))
-            result = installation.run("migrate", database=migrated)
+        installation.add("held", HELD)
+        with held_up(migrated) as release, installation.start("plan", database=migrated) as rehearsal:
+            wait_for(lambda: migrated.query(f"SELECT pid {WAITING}"))
+            with installation.start("migrate", database=migrated) as start:
+                read_until(start, "Waiting for the start lock")
+                release()
+                start.communicate()
             rehearsal.communicate()
-        assert (rehearsal.returncode, result.returncode) == (0, 0)
-        assert "Waiting for the start lock" in result.stderr
+        assert (rehearsal.returncode, start.returncode) == (0, 0)

@@ -1,6 +1,5 @@
 """serve: the runner becomes Gunicorn, under the same PID, on a database that it has just proven right."""
 
-import contextlib
 import json
 import signal
 import socket
@@ -22,13 +21,6 @@ def command_line(pid: int) -> list[str]:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def has_ipv6() -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return True
-    return False
 
 
 def serving(runner: Runner, port: int) -> None:
@@ -86,7 +78,7 @@ def test_the_address_and_the_port_come_from_the_environment(address, shown, migr
         assert runner.lines[-1].endswith(f" Serving on http://{shown}:{port}")
 
 
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.needs("ipv6")
 @pytest.mark.parametrize("address", ["::1", "[::1]"])
 def test_an_ipv6_address_is_written_with_brackets_or_without(address, migrated, tmp_path):
     port = closed_port()

@@ -1,0 +1,426 @@
+"""What somebody damaged by hand is put back at the next start, and what cannot be put back is not tried for ever."""
+
+import contextlib
+import re
+from contextlib import closing
+
+import pytest
+from installation import contents_of, errors_in
+
+from startup.verification import verify
+
+NOT_TO_SERVE = {"GUNICORN_CMD_ARGS": "--version"}
+
+ERRORS = [
+    "DROP TABLE invoice_items",
+    "ALTER TABLE time_entries DROP notes",
+    "ALTER TABLE settings DROP company_name",
+    "ALTER TABLE projects ALTER status DROP DEFAULT",
+    "ALTER TABLE settings ALTER timezone SET DEFAULT 'UTC'",
+    "ALTER TABLE tasks ALTER name DROP NOT NULL",
+    "ALTER TABLE invoices ALTER created_by SET NOT NULL",
+    "ALTER TABLE users DROP CONSTRAINT users_username_key",
+    "ALTER TABLE tasks DROP CONSTRAINT tasks_created_by_fkey",
+    "ALTER TABLE users DISABLE TRIGGER update_users_updated_at",
+    "DROP FUNCTION update_updated_at_column CASCADE",
+    "ALTER TABLE app_secrets DISABLE ROW LEVEL SECURITY",
+]
+WARNINGS = ["DROP INDEX idx_tasks_status, idx_users_role"]
+
+# A second user of the name of the first: the unique key cannot come back.
+HOPELESS = """
+    ALTER TABLE users DROP CONSTRAINT users_username_key;
+    INSERT INTO users (username) SELECT username FROM users;
+"""
+MARK = "SELECT value, marked_at FROM startup_marks WHERE name = 'heal failed'"
+
+
+@pytest.fixture
+def serve(run_runner):
+    """Return a function that runs `serve` up to the moment at which it would serve."""
+
+    def run(database, **env: str):
+        return run_runner("serve", database=database, env=NOT_TO_SERVE | env)
+
+    return run
+
+
+@pytest.fixture
+def migrate(run_runner):
+    def run(database, **env: str):
+        return run_runner("migrate", database=database, env=env)
+
+    return run
+
+
+def differences_of(database) -> list[str]:
+    with closing(database.connect()) as connection:
+        return [f"{found.severity} {found.object}" for found in verify(connection).differences]
+
+
+def said(result, text: str) -> list[str]:
+    """Return what the lines with this text say, without their time."""
+    return [line.partition(" ")[2] for line in result.stderr.splitlines() if text in line]
+
+
+def rows_of(database, *tables: str) -> dict[str, list]:
+    return {table: database.query(f"SELECT * FROM {table} ORDER BY 1") for table in tables}
+
+
+def fill(database) -> None:
+    """Give Alice work: a row in every table, last changed long ago."""
+    database.execute("""
+        INSERT INTO users (username) VALUES ('alice');
+        INSERT INTO projects (name, client, updated_at) VALUES ('Garden', 'Bob', '2024-01-02');
+        INSERT INTO tasks (project_id, name, created_by, updated_at) VALUES (2, 'Weeding', 2, '2024-01-02');
+        INSERT INTO time_entries (user_id, project_id, task_id, start_time, notes, updated_at)
+        VALUES (2, 2, 1, '2024-01-01 08:00', 'Nettles', '2024-01-02');
+        INSERT INTO invoices (invoice_number, project_id, client_name, issue_date, due_date, created_by, updated_at)
+        VALUES ('INV-1000', 2, 'Bob', '2024-02-01', '2024-03-01', 2, '2024-01-02');
+        INSERT INTO invoice_items (invoice_id, description, unit_price, total_amount) VALUES (1, 'Weeding', 1, 1);
+        INSERT INTO analytics VALUES ('2024-01-01', 'entries', 1);
+    """)
+
+
+class TestServe:
+    def test_heals_many_at_once_and_says_which(self, migrated, serve):
+        migrated.execute("; ".join(ERRORS))
+        damaged = [found.removeprefix("error ") for found in differences_of(migrated)]
+        assert len(damaged) > 12
+
+        result = serve(migrated)
+        assert result.returncode == 0, result.stderr
+        assert differences_of(migrated) == []
+        (line,) = said(result, "Healing ")
+        assert line.startswith(f"warning: Healing {len(damaged)} differences by replaying the migrations: ")
+        healed = [*said(result, "Healed "), *said(result, "HAD TO BE MADE AGAIN")]
+        assert len(healed) == len(damaged)
+
+    def test_leaves_warnings_alone(self, migrated, serve):
+        migrated.execute("; ".join(WARNINGS))
+        before = contents_of(migrated)
+        result = serve(migrated)
+        assert result.returncode == 0
+        assert said(result, "Healing") == []
+        assert contents_of(migrated) == before
+
+
+class TestMigrate:
+    def test_heals_warnings_too(self, migrated, migrate):
+        migrated.execute("; ".join(WARNINGS))
+        migrated.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_projects_status'::regclass",
+            user="postgres",
+        )
+        result = migrate(migrated)
+        assert result.returncode == 0
+        assert said(result, "Healed") == [
+            "Healed index projects.idx_projects_status",
+            "Healed index tasks.idx_tasks_status",
+            "Healed index users.idx_users_role",
+        ]
+        assert differences_of(migrated) == []
+
+    def test_does_not_take_away_what_is_extra(self, migrated, migrate):
+        migrated.execute("""
+            ALTER TABLE users ADD email TEXT, ADD CHECK (username <> 'root');
+            CREATE TABLE mine (id INTEGER);
+            CREATE UNIQUE INDEX one_name ON projects (name);
+        """)
+        before = contents_of(migrated)
+        result = migrate(migrated)
+        assert said(result, "Heal") == []
+        assert contents_of(migrated) == before
+
+    def test_of_a_new_database_heals_nothing(self, database, migrate):
+        assert said(migrate(database), "Heal") == []
+
+
+class TestHealOff:
+    def test_only_reports(self, migrated, serve, migrate):
+        migrated.execute("; ".join([*ERRORS, *WARNINGS]))
+        before = contents_of(migrated)
+        for start in (serve, migrate):
+            result = start(migrated, HEAL="off")
+            assert result.returncode == 1
+            assert said(result, "Heal") == []
+            assert "missing table invoice_items" in result.stderr
+        assert contents_of(migrated) == before
+
+
+class TestATableThatHadToBeMadeAgain:
+    def test_is_announced_with_the_date_at_which_it_was_first_made(self, migrated, serve):
+        migrated.execute("UPDATE _yoyo_migration SET applied_at_utc = '2024-01-02 03:04:05.678'")
+        migrated.execute("DROP TABLE invoice_items")
+        result = serve(migrated)
+        assert said(result, "MADE AGAIN") == [
+            "warning: TABLE invoice_items WAS MISSING AND HAD TO BE MADE AGAIN, EMPTY; it was first made at"
+            " 2024-01-02 03:04:05 UTC by 0009-invoice-items. If it held rows, restore them from a backup"
+        ]
+        assert result.returncode == 0
+
+    @pytest.mark.parametrize("table", ["settings", "app_secrets", "startup_marks", "migration_hashes"])
+    @pytest.mark.only_pg("pg18")
+    def test_holds_again_what_every_installation_needs(self, migrated, serve, migrate, table):
+        migrated.execute(f"DROP TABLE {table}")
+        result = serve(migrated)
+        assert result.returncode == 0, result.stderr
+        assert len(said(result, f"TABLE {table} WAS MISSING")) == 1
+        assert migrated.query(f"SELECT count(*) > 0 FROM {table}") == [(True,)]
+
+        before = contents_of(migrated)
+        assert migrate(migrated).returncode == 0
+        assert contents_of(migrated) == before
+
+    def test_keeps_the_rows_of_the_others(self, migrated, serve):
+        fill(migrated)
+        kept = rows_of(migrated, "users", "projects", "tasks", "time_entries", "invoices", "settings")
+        migrated.execute("DROP TABLE invoice_items")
+        assert serve(migrated).returncode == 0
+        assert rows_of(migrated, *kept) == kept
+
+
+class TestWhatCannotBeHealed:
+    def test_is_rolled_back_and_reported_with_its_cause(self, migrated, serve):
+        migrated.execute(HOPELESS)
+        rows = rows_of(migrated, "users", "_yoyo_migration", "migration_hashes")
+        result = serve(migrated)
+        assert result.returncode == 1
+        assert said(result, "Could not") == ["warning: Could not heal 1 difference: unique users.username"]
+        (cause,) = said(result, "Replaying")
+        assert cause == (
+            "warning: Replaying 0011-unique-keys failed: could not create unique index"
+            ' "users_username_key" Key (username)=(admin) is duplicated'
+        )
+        assert "missing unique users.username" in errors_in(result)[0]
+        assert rows_of(migrated, *rows) == rows
+
+    def test_is_not_tried_at_the_next_start(self, migrated, serve, migrate):
+        migrated.execute(HOPELESS)
+        serve(migrated)
+        mark = migrated.query(MARK)
+        assert len(mark) == 1
+
+        before = contents_of(migrated)
+        for start in (serve, migrate, serve):
+            result = start(migrated)
+            assert result.returncode == 1
+            assert said(result, "Healing 1") == []
+            (line,) = said(result, "tried in vain")
+            assert line == (
+                "notice: Healing unique users.username was tried in vain, and is not tried again until it changes"
+                " (or: DELETE FROM public.startup_marks WHERE name = 'heal failed')"
+            )
+        assert contents_of(migrated) == before
+
+    def test_is_tried_again_when_the_operator_asks_for_it(self, migrated, serve):
+        migrated.execute(HOPELESS)
+        remedy = re.search(r"\(or: (.*)\)", serve(migrated).stderr)[1]
+        migrated.execute("DELETE FROM users WHERE id > 1")
+        migrated.execute(remedy)
+        assert serve(migrated).returncode == 0
+        assert differences_of(migrated) == []
+
+    def test_is_mended_by_its_remedy(self, migrated, serve):
+        migrated.execute(HOPELESS)
+        serve(migrated)
+        migrated.execute("DELETE FROM users WHERE id > 1")
+        with closing(migrated.connect()) as connection:
+            (difference,) = verify(connection).errors
+        migrated.execute(difference.remedy)
+        assert serve(migrated).returncode == 0
+
+    def test_is_tried_again_when_more_is_damaged(self, migrated, serve):
+        migrated.execute(HOPELESS)
+        serve(migrated)
+        mark = migrated.query(MARK)
+        migrated.execute("DROP TABLE analytics")
+        result = serve(migrated)
+        assert said(result, "Healing 1 difference") == [
+            "warning: Healing 1 difference by replaying the migrations: table analytics"
+        ]
+        assert len(said(result, "TABLE analytics WAS MISSING")) == 1
+        assert migrated.query(MARK) == mark
+        assert differences_of(migrated) == ["error unique users.username"]
+
+    def test_is_tried_again_when_it_is_damaged_otherwise(self, migrated, serve):
+        migrated.execute(
+            "ALTER TABLE projects DROP name; DELETE FROM projects; INSERT INTO projects (client) VALUES ('Bob')"
+        )
+        assert len(said(serve(migrated), "Could not heal 1 difference: column projects.name")) == 1
+        migrated.execute("ALTER TABLE projects ADD name VARCHAR(200); UPDATE projects SET name = 'Garden'")
+        result = serve(migrated)
+        assert said(result, "Healed") == ["Healed column projects.name"]
+        assert result.returncode == 0
+        assert migrated.query(MARK) == []
+
+    def test_does_not_keep_the_rest_from_being_healed(self, migrated, serve):
+        migrated.execute(HOPELESS)
+        migrated.execute("DROP TABLE invoice_items; ALTER TABLE projects ALTER status DROP DEFAULT")
+        result = serve(migrated)
+        assert result.returncode == 1
+        assert said(result, "Healed") == ["Healed column projects.status"]
+        assert differences_of(migrated) == ["error unique users.username"]
+
+    def test_is_forgotten_when_it_is_gone_and_something_else_is_healed(self, migrated, serve):
+        migrated.execute(HOPELESS)
+        serve(migrated)
+        migrated.execute(
+            "DELETE FROM users WHERE id > 1; ALTER TABLE users ADD UNIQUE (username); DROP TABLE analytics"
+        )
+        assert serve(migrated).returncode == 0
+        assert migrated.query(MARK) == []
+
+    def test_is_reported_where_there_is_no_place_to_note_it(self, migrated, serve):
+        migrated.execute("ALTER TABLE startup_marks DROP CONSTRAINT startup_marks_pkey, ALTER value TYPE VARCHAR(9)")
+        for _ in range(2):
+            result = serve(migrated)
+            assert result.returncode == 1
+            assert len(errors_in(result)) == 3
+
+    def test_warnings_are_remembered_beside_errors(self, migrated, serve, migrate):
+        migrated.execute(HOPELESS)
+        migrated.execute("DROP INDEX idx_tasks_status; CREATE INDEX idx_tasks_status ON tasks (priority)")
+        serve(migrated)
+        assert said(migrate(migrated), "Could not heal") == [
+            "warning: Could not heal 1 difference: index tasks.idx_tasks_status"
+        ]
+        before = contents_of(migrated)
+        for start in (serve, migrate):
+            assert said(start(migrated), "Could not heal") == []
+        assert contents_of(migrated) == before
+
+
+class TestADatabaseOfANewerVersion:
+    def test_is_never_healed(self, migrated, serve, migrate):
+        migrated.execute("INSERT INTO _yoyo_migration VALUES ('hash', '0099-of-the-future', '2026-01-01')")
+        migrated.execute("; ".join([*ERRORS, *WARNINGS]))
+        before = contents_of(migrated)
+        for start in (serve, migrate):
+            result = start(migrated)
+            assert result.returncode == 1
+            assert said(result, "Heal") == []
+            assert "0099-of-the-future is applied, and this version has no such file" in result.stderr
+        assert contents_of(migrated) == before
+
+
+class TestALockThatIsNotToBeHad:
+    @pytest.fixture
+    def in_a_hurry(self, installation):
+        """A copy whose migrations give up on a lock after a tenth of a second."""
+        for file in installation.sql.glob("*.sql"):
+            text = file.read_text("ascii").replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
+            file.write_text(text, encoding="ascii")
+        return installation
+
+    def test_is_tried_again_at_the_next_start(self, migrated, in_a_hurry):
+        migrated.execute("UPDATE migration_hashes SET raw_sha256 = ''")
+        migrated.execute("ALTER TABLE users ALTER role DROP DEFAULT")
+        with reader_of(migrated, "users"):
+            result = in_a_hurry.run("serve", database=migrated, env=NOT_TO_SERVE)
+            assert result.returncode == 1
+            assert "Replaying 0003-users failed: canceling statement due to lock timeout" in result.stderr
+            assert said(result, "Could not heal") == [
+                "warning: Could not heal 1 difference: column users.role; the next start tries again"
+            ]
+        assert migrated.query(MARK) == []
+
+        assert in_a_hurry.run("serve", database=migrated, env=NOT_TO_SERVE).returncode in (0, 1)
+        assert differences_of(migrated) == []
+
+    def test_keeps_what_could_be_mended(self, migrated, in_a_hurry):
+        migrated.execute("ALTER TABLE users ALTER role DROP DEFAULT; ALTER TABLE tasks ALTER status DROP DEFAULT")
+        with reader_of(migrated, "users"):
+            result = in_a_hurry.run("migrate", database=migrated)
+        assert said(result, "Healed") == ["Healed column tasks.status"]
+        assert differences_of(migrated) == ["error column users.role"]
+
+
+@contextlib.contextmanager
+def reader_of(database, table: str):
+    """Somebody who reads a table and does not end their transaction."""
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = False
+        cursor.execute(f"SELECT FROM {table}")
+        yield
+
+
+class TestAnIndexThatIsBuiltConcurrently:
+    @pytest.fixture
+    def with_index(self, migrated, installation):
+        """A copy with one more migration, applied, and in its snapshot."""
+        installation.add(
+            "notes-index",
+            """-- transactional: false
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('entries_notes') AND NOT indisvalid) THEN
+        DROP INDEX entries_notes;
+    END IF;
+    PERFORM set_config('lock_timeout', '0', false);
+END;
+$$;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS entries_notes ON time_entries (notes);
+""",
+        )
+        with (installation.sql / "runner" / "schema.txt").open("a", encoding="ascii") as file:
+            file.write("index time_entries.entries_notes: USING btree (notes)\n")
+        assert installation.run("migrate", database=migrated).returncode == 0
+        return installation
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "DROP INDEX entries_notes",
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'entries_notes'::regclass",
+        ],
+    )
+    def test_is_built_again(self, migrated, with_index, damage):
+        migrated.execute(damage, user="postgres")
+        result = with_index.run("migrate", database=migrated)
+        assert said(result, "Healed") == ["Healed index time_entries.entries_notes"]
+        assert result.returncode == 0
+        is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'entries_notes'::regclass"
+        assert migrated.query(is_valid) == [(True,)]
+
+    def test_is_left_alone_while_something_else_is_healed(self, migrated, with_index):
+        number = "SELECT relfilenode FROM pg_class WHERE relname = 'entries_notes'"
+        before = migrated.query(number)
+        migrated.execute("DROP INDEX idx_users_role")
+        assert with_index.run("migrate", database=migrated).returncode == 0
+        assert migrated.query(number) == before
+
+
+def test_healing_keeps_every_row_and_when_it_was_changed(migrated, serve):
+    fill(migrated)
+    tables = ("users", "projects", "tasks", "time_entries", "invoices", "invoice_items", "analytics", "settings")
+    before = rows_of(migrated, *tables)
+    migrated.execute("""
+        ALTER TABLE users DROP CONSTRAINT users_username_key, ALTER role DROP DEFAULT;
+        ALTER TABLE tasks DROP CONSTRAINT tasks_created_by_fkey;
+        ALTER TABLE projects DISABLE TRIGGER update_projects_updated_at, ALTER name DROP NOT NULL;
+        DROP FUNCTION update_updated_at_column CASCADE;
+    """)
+    assert serve(migrated).returncode == 0
+    assert differences_of(migrated) == []
+    assert rows_of(migrated, *tables) == before
+
+
+def test_starts_at_once_heal_once(migrated, installation):
+    migrated.execute("; ".join(ERRORS))
+    starts = [installation.start("migrate", database=migrated) for _ in range(3)]
+    outcomes = [(start.communicate(timeout=60)[1], start.returncode) for start in starts]
+    assert [code for _, code in outcomes] == [0, 0, 0], outcomes
+    assert sum("Healing " in log for log, _ in outcomes) == 1
+    assert differences_of(migrated) == []
+
+
+def test_a_start_that_dies_while_it_heals_leaves_nothing_half_done(migrated, installation, serve):
+    migrated.execute("DROP TABLE analytics; ALTER TABLE users ALTER role DROP DEFAULT")
+    before = differences_of(migrated)
+    file = installation.sql / f"{installation.ids[-1]}.sql"
+    with file.open("a", encoding="ascii") as text:
+        text.write("\nSELECT pg_terminate_backend(pg_backend_pid());\n")
+    assert installation.run("serve", database=migrated, env=NOT_TO_SERVE).returncode == 5
+    assert differences_of(migrated) == before
+    assert serve(migrated).returncode == 0
