@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import socket
 import sys
 
@@ -40,6 +41,7 @@ def become_gunicorn(configuration: Configuration) -> None:
     os.environ["LISTEN_ADDRESS"] = configuration.listen_address  # gunicorn.conf.py reads them again
     os.environ["PORT"] = str(configuration.port)
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until Gunicorn has its own handler; Python's gives a traceback
     os.chdir(PROJECT)
     os.execv(gunicorn[0], gunicorn)
 

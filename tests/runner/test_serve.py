@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from background import Runner, running
+from installation import wait_for
 from listeners import closed_port
 
 pytestmark = pytest.mark.only_pg("pg18")
@@ -105,3 +106,15 @@ def test_nothing_is_served_on_a_schema_that_differs(migrated, run_runner):
     assert result.stderr.splitlines()[-1].endswith(
         " error: The schema is not the one that this version needs; nothing is served on it"
     )
+
+
+def test_ctrl_c_while_gunicorn_is_being_imported_gives_no_traceback(migrated, tmp_path):
+    """It has no handler of its own yet, and Python's would tell where the import was."""
+    port = closed_port()
+    with running("serve", migrated.url, tmp_path / "log", **ONE, PORT=str(port)) as runner:
+        runner.says("Serving on ")
+        wait_for(lambda: "gunicorn" in command_line(runner.process.pid))
+        runner.process.send_signal(signal.SIGINT)
+        serving(runner, port)
+        assert runner.ends(signal.SIGINT) == 0
+        assert "Traceback" not in "\n".join(runner.lines)
