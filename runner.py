@@ -43,13 +43,13 @@ def migrate(configuration, heal_severities=("error", "warning")) -> None:
     files, optional = migrations.read_folder(), migrations.read_optional()
     began = time.perf_counter()
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
+    make_statements_interruptible(connection)
     state = read_state(connection, optional)
     require_writable(state)
     tell_connection(connection, state, began)
 
     verification = compare(state)
     if _something_to_do(configuration, verification, files, optional, heal_severities):
-        make_statements_interruptible(connection)
         verification = _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities)
     connection.close()
 

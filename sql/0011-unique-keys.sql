@@ -25,7 +25,7 @@ BEGIN
                 AND indnkeyatts = 1
                 AND indpred IS NULL
         ) THEN
-            EXECUTE format('ALTER TABLE %s ADD UNIQUE (%I)', wanted.table_name, wanted.column_name);
+            EXECUTE pg_catalog.format('ALTER TABLE %s ADD UNIQUE (%I)', wanted.table_name, wanted.column_name);
         END IF;
     END LOOP;
 END;

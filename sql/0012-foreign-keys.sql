@@ -22,7 +22,7 @@ BEGIN
             ('invoice_items'::regclass, 'invoice_id', 'invoices'::regclass, ' ON DELETE CASCADE')
         ) AS foreign_keys (table_name, column_name, target, action)
     LOOP
-        definition := format('FOREIGN KEY (%s) REFERENCES %s(id)%s', wanted.column_name, wanted.target, wanted.action);
+        definition := pg_catalog.format('FOREIGN KEY (%s) REFERENCES %s(id)%s', wanted.column_name, wanted.target, wanted.action);
 
         FOR differing IN
             SELECT conname
@@ -33,7 +33,7 @@ BEGIN
                 AND attname = wanted.column_name
                 AND replace(pg_get_constraintdef(pg_constraint.oid), ' NOT VALID', '') <> definition
         LOOP
-            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', wanted.table_name, differing);
+            EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', wanted.table_name, differing);
         END LOOP;
 
         IF NOT EXISTS (
@@ -42,7 +42,7 @@ BEGIN
             WHERE conrelid = wanted.table_name
                 AND replace(pg_get_constraintdef(oid), ' NOT VALID', '') = definition
         ) THEN
-            EXECUTE format('ALTER TABLE %s ADD %s', wanted.table_name, definition);
+            EXECUTE pg_catalog.format('ALTER TABLE %s ADD %s', wanted.table_name, definition);
         END IF;
     END LOOP;
 END;

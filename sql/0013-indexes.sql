@@ -13,9 +13,9 @@ BEGIN
         JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
         WHERE NOT indisvalid
             AND indrelid = ANY ('{users, projects, tasks, time_entries, invoices, invoice_items}'::regclass[])
-            AND relname = format('idx_%s_%s', indrelid::regclass, attname)
+            AND relname = pg_catalog.format('idx_%s_%s', indrelid::regclass, attname)
     LOOP
-        EXECUTE format('REINDEX INDEX %s', invalid);
+        EXECUTE pg_catalog.format('REINDEX INDEX %s', invalid);
     END LOOP;
 END;
 $$;

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, default_migration_table
@@ -152,8 +153,9 @@ def apply_optional(connection, files: list[MigrationFile]) -> None:
 def replay(connection, files: list[MigrationFile], keep) -> list[tuple[MigrationFile, psycopg2.Error]]:
     """Run transactional files again in one transaction; give those that failed, with the error.
 
-    A file that fails is rolled back alone. `keep()` is asked at the end, inside the transaction: unless
-    it gives true, all is rolled back. Raises UsageError for a file that was edited to what yoyo would run badly.
+    A file that fails is rolled back alone; but one that cannot get its lock ends it all, for the files before it
+    hold theirs. `keep()` is asked at the end, inside the transaction: unless it gives true, all is rolled back.
+    Raises UsageError for a file that yoyo would run badly.
     """
     check_contents(files)
     ledger, failed = Ledger(connection), []
@@ -166,6 +168,9 @@ def replay(connection, files: list[MigrationFile], keep) -> list[tuple[Migration
                 if connection.closed:
                     raise _failure(connection, file, error) from error
                 failed.append((file, error))
+                if isinstance(error, LockNotAvailable | DeadlockDetected):
+                    transaction.rollback_on_exit = True
+                    return failed
         transaction.rollback_on_exit = not keep()
     return failed
 

@@ -2,6 +2,8 @@
 
 import os
 
+from psycopg2.errors import LockNotAvailable
+
 from startup.errors import DatabaseUnusableError, UsageError
 from startup.migrations import FOLDER
 
@@ -96,7 +98,7 @@ def read_state(connection, optional=()) -> State:
         f"UNION ALL SELECT 'optional', '{file.id}', ({file.requires})::text, NULL" for file in optional if file.requires
     ]
     with connection.cursor() as cursor:
-        cursor.execute("\n".join([question("catalog"), *conditions]))
+        _ask(cursor, "\n".join([question("catalog"), *conditions]))
         for kind, name, definition, note in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
             if kind in SCHEMA_KINDS:
                 state.objects.setdefault(f"{kind} {name}", []).append(definition)
@@ -121,10 +123,21 @@ def read_state(connection, optional=()) -> State:
                 f" GRANT USAGE ON SCHEMA ... TO {state.server['role']}, or ALTER ROLE ... SET search_path"
             )
         if questions:
-            cursor.execute("\nUNION ALL\n".join(questions))
+            _ask(cursor, "\nUNION ALL\n".join(questions))
             for kind, name, first, second in cursor.fetchall():
                 _note_answer(state, kind, name, first, second)
     return state
+
+
+def _ask(cursor, statement: str) -> None:
+    """Ask a question; a table that somebody has locked must not hold a start for ever."""
+    try:  # two statements in one message are one transaction
+        cursor.execute(f"SET LOCAL lock_timeout = '5s';\n{statement}")
+    except LockNotAvailable:
+        raise DatabaseUnusableError(
+            "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
+            " that heals): pg_stat_activity tells which; start again when it is done"
+        ) from None
 
 
 def _note_answer(state: State, kind: str, name: str, first: str, second: str) -> None:

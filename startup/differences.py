@@ -66,6 +66,8 @@ def changed(name: str, expected: str, found: str, state: State) -> Difference | 
     elif type_of(name) == "foreign key" and found == f"{expected} NOT VALID":
         kind, severity = "not_validated", "warning"
         remedy = f"{alter} VALIDATE CONSTRAINT {known_as} -- once no row breaks it"
+    elif type_of(name) == "foreign key" and found == f"{expected} DISABLED":
+        remedy = f"{alter} ENABLE TRIGGER ALL -- as a superuser; then look for rows that break the key"
     elif type_of(name) == "foreign key":
         remedy = f"{alter} DROP CONSTRAINT {known_as}, ADD {_foreign_key(own, expected, state)}"
     elif type_of(name) == "index" and found == f"{expected} INVALID":

@@ -6,7 +6,7 @@ from hashlib import sha256
 from startup import log
 from startup.catalog import State, read_state, table_of, type_of
 from startup.differences import SEVERITIES, Difference
-from startup.migrations import MigrationFile
+from startup.migrations import MigrationFile, edited
 from startup.verification import Verification, compare
 
 # What could not be mended: the digests of the differences, separated by spaces.
@@ -19,9 +19,10 @@ PASSING = ("40", "53", "55", "57")
 def targets(verification: Verification, files: list[MigrationFile], severities) -> list[Difference]:
     """The differences to heal.
 
-    None where a newer version made the schema, and none again of what an earlier start could not mend.
+    None where a newer version made the schema or an applied file was edited, and none again of what an earlier
+    start could not mend.
     """
-    if unknown_ids(verification.state, files):
+    if unknown_ids(verification.state, files) or edited_ids(verification.state, files):
         return []
     in_vain = hopeless(verification)
     return [found for found in _healable(verification) if found.severity in severities and found not in in_vain]
@@ -37,6 +38,11 @@ def unknown_ids(state: State, files: list[MigrationFile]) -> list[str]:
     """The applied migrations that this version does not have."""
     known = {file.id for file in files}
     return [id for id in state.applied if id not in known and not id.startswith("optional-")]
+
+
+def edited_ids(state: State, files: list[MigrationFile]) -> list[str]:
+    """The applied migrations whose files were edited since; what they hold now was never released."""
+    return [file.id for file in files if file.id in state.applied and edited(file, state.hashes.get(file.id))]
 
 
 def heal(connection, state: State, files: list[MigrationFile], targets: list[Difference]) -> None:

@@ -1,11 +1,11 @@
 """Rehearsing the pending migrations in a transaction that is rolled back."""
 
-from startup import defaults
+from startup import defaults, heal
 from startup.apply import rehearse
 from startup.catalog import State, question
 from startup.migrations import MigrationFile, pending
 from startup.signals import make_statements_interruptible
-from startup.verification import table_of, type_of
+from startup.verification import compare, table_of, type_of
 
 
 def rehearse_all(connection, state: State, files: list[MigrationFile], optional: list[MigrationFile]) -> None:
@@ -25,7 +25,12 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
             print(f"{file.id}: would be applied outside a transaction; readers and writers go on")
     for file in pending(state.applied, optional, state.fulfilled):
         print(f"{file.id}: would be tried (optional)")
-    if "defaults" not in state.marks or defaults.missing(state):
+    defaults_are_there = "defaults" in state.marks and not defaults.missing(state)
+    if not defaults_are_there:
         print("The defaults that are missing would be inserted")
-    elif not todo:
+    damaged = heal.targets(compare(state), files, ("error", "warning")) if not todo else []
+    if damaged:
+        print(f"{len(damaged)} differences would be healed by replaying the migrations, under ACCESS EXCLUSIVE locks:")
+        print("\n".join(f"  {found.kind} {found.object}" for found in damaged))
+    elif not todo and defaults_are_there:
         print("Nothing is pending")

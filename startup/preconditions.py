@@ -29,7 +29,20 @@ def obstacles(connection, state: State) -> list[str]:
             "A pooler in transaction mode stands before the database, and no lock can be held through it: run"
             " python runner.py migrate once with a DATABASE_URL that goes straight to PostgreSQL"
         ]
-    return lacking(connection, state)
+    return [*_torn_ledger(state), *lacking(connection, state)]
+
+
+def _torn_ledger(state: State) -> list[str]:
+    """Yoyo's tables belong together; with some of them gone it fails half-way. Its first version had but one."""
+    needed = {"_yoyo_migration", "_yoyo_log", "_yoyo_version"}
+    gone = ", ".join(sorted(name for name in needed if not state.has_table(name)))
+    there = ", ".join(sorted(name for name in needed if state.has_table(name)))
+    if not gone or not there or (there == "_yoyo_migration" and not state.applied):
+        return []
+    return [
+        f"Yoyo's {gone} is missing while {there} is there: restore it from a backup, or DROP TABLE {there};"
+        " all files are then applied anew, which keeps every row"
+    ]
 
 
 def require_readable_ledger(state: State) -> None:
@@ -62,6 +75,7 @@ def lacking(connection, state: State) -> list[str]:
             needed.setdefault(privilege, []).append((name, remedy))
     return [
         f"Role {state.server['role']} lacks {privilege} on {', '.join(name for name, _ in places)}:"
+        f"{' connect as that role; or' if privilege.startswith('ownership') else ''}"
         f" {'; '.join(remedy for _, remedy in places)}"
         for privilege, places in needed.items()
     ]

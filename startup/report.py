@@ -44,7 +44,7 @@ def tell_migrations(state: State, files: list[MigrationFile], optional: list[Mig
         if edited(file, state.hashes.get(file.id)):
             log.warning(
                 f"{file.id}.sql was edited after it had been applied: expected the file as released."
-                " The schema is verified all the same; put the file back, and what it should change into a new one"
+                " Nothing is healed with it; put the file back, and what it should change into a new one"
             )
     for id in heal.unknown_ids(state, files):
         log.notice(f"{id} is applied, and this version has no such file: a newer version was here; nothing is healed")
@@ -65,7 +65,7 @@ def tell_verification(verification: Verification) -> None:
     if in_vain := heal.hopeless(verification):
         forget = f"DELETE FROM {verification.state.qualified('startup_marks')} WHERE name = '{heal.MARK}'"  # noqa: S608
         names = ", ".join(difference.object for difference in in_vain)
-        log.notice(f"Healing {names} was tried in vain, and is not tried again until it changes (or: {forget})")
+        log.notice(f"Healing {names} was tried in vain, and is not tried again until it changes; once its rows are mended: {forget}")
     if verification.ok:
         count = len(verification.state.objects)
         log.write(f"Verified the schema {verification.state.schema}: {count} objects looked at{kept}", verified=True)

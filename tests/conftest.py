@@ -24,6 +24,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 from database import SUPERUSER, LocalServer
+from listeners import closed_port
 from parts import PARTS, missing_parts, postgres_binaries
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -259,7 +260,7 @@ def run_runner() -> RunRunner:
         timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
         """Run it; `database` (or its URL) becomes DATABASE_URL, `env` is added to PATH."""
-        environment = {"PATH": os.environ.get("PATH", os.defpath)}
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(closed_port())}
         if database is not None:
             environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
         result = subprocess.run(

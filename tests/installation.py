@@ -5,14 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from listeners import closed_port
 from psycopg2 import sql
 
 ROOT = Path(__file__).parents[1]
+SECONDS = 60
 
 # Every table, the catalog's included, and every sequence that belongs to this database alone.
 RELATIONS = """
@@ -26,6 +29,17 @@ ORDER BY 1, 2
 # A migration that takes as long as a test holds it up, and the session in which it does.
 HELD = "CREATE TABLE made_it (id INTEGER);\nSELECT pg_advisory_xact_lock(42);\n"
 WAITING = "FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+
+
+class Start(subprocess.Popen[str]):
+    """A started runner.py, for which nobody waits for ever; a block that lends it ends it."""
+
+    def communicate(self, input: str | None = None, timeout: float | None = SECONDS) -> tuple[str, str]:
+        return super().communicate(input, timeout)
+
+    def __exit__(self, *raised: object) -> None:
+        self.kill()
+        super().__exit__(*raised)
 
 
 class Installation:
@@ -60,11 +74,7 @@ class Installation:
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run its runner.py to the end; takes what start() takes."""
         with self.start(*arguments, **options) as process:
-            try:
-                stdout, stderr = process.communicate(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            stdout, stderr = process.communicate()
         if process.returncode != 70:
             assert "Traceback" not in stderr, stderr
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
@@ -75,12 +85,12 @@ class Installation:
         database: Any = None,
         env: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
-    ) -> subprocess.Popen[str]:
+    ) -> Start:
         """Start its runner.py; `database` (or its URL) becomes DATABASE_URL, `wrapper` is a command that runs it."""
-        environment = {"PATH": os.environ.get("PATH", os.defpath)}
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(closed_port())}
         if database is not None:
             environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
-        return subprocess.Popen(
+        return Start(
             [*wrapper, sys.executable, str(self.folder / "runner.py"), *arguments],
             env={**environment, **(env or {})},
             cwd=self.folder,
@@ -118,10 +128,15 @@ def errors_in(result: subprocess.CompletedProcess[str]) -> list[str]:
 def read_until(process: subprocess.Popen[str], text: str) -> str:
     """Read what a start says on stderr up to a line that holds `text`, and return that line."""
     lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if text in line:
-            return line
+    watchdog = threading.Timer(SECONDS, process.kill)
+    watchdog.start()
+    try:
+        for line in process.stderr:
+            lines.append(line)
+            if text in line:
+                return line
+    finally:
+        watchdog.cancel()
     raise AssertionError(f"it ended without saying {text!r}:\n{''.join(lines)}")
 
 
@@ -133,7 +148,7 @@ def held_up(database: Any) -> Iterator[Callable[[], None]]:
         yield lambda: cursor.execute("SELECT pg_advisory_unlock(42)")
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = SECONDS) -> None:
     """Wait until a condition is true; fails when it takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():

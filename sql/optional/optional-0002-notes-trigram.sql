@@ -17,7 +17,7 @@ BEGIN
     END IF;
 
     -- The extension may live in a schema of its own, where its operator class would not be found.
-    PERFORM set_config('search_path', format('%s, %s', current_setting('search_path'), extnamespace::regnamespace), false)
+    PERFORM set_config('search_path', pg_catalog.format('%s, %s', current_setting('search_path'), extnamespace::regnamespace), false)
     FROM pg_extension
     WHERE extname = 'pg_trgm';
 

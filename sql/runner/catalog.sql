@@ -3,6 +3,9 @@
 -- on PostgreSQL 14 to 18), and which questions can be asked of the tables that
 -- exist: those are the parts of the second statement.
 --
+-- What somebody with CREATE on a schema of the search_path could overload (any
+-- number of arguments, of any type) is called by its full name.
+--
 -- It is planned anew by each start, on a connection that knows no catalog yet,
 -- and planning is more than half of its cost. Hence few joins: names come from
 -- casts to reg... types, and from what PostgreSQL prints.
@@ -39,7 +42,7 @@ in_use AS MATERIALIZED (
     ) AS first
 ),
 relation AS MATERIALIZED (
-    SELECT tables.*, quote_ident(relname) AS name, format('%I.%I', in_use.name, relname) AS qualified_name,
+    SELECT tables.*, quote_ident(relname) AS name, pg_catalog.format('%I.%I', in_use.name, relname) AS qualified_name,
         has_table_privilege(tables.oid, 'SELECT') AS is_readable
     FROM in_use
     JOIN tables ON relnamespace = in_use.oid
@@ -55,7 +58,7 @@ attribute AS MATERIALIZED (
     SELECT name || '.' || quote_ident(attname) AS place, attrelid, attname, qualified_name, is_readable, is_ours,
         atttypid, atttypmod, attcollation, attnotnull, attidentity, attgenerated, value,
         -- However it is called: a serial column takes its values from a sequence that it owns.
-        CASE WHEN attidentity <> '' OR value = format('nextval(%L::regclass)', seqrelid::regclass)
+        CASE WHEN attidentity <> '' OR value = pg_catalog.format('nextval(%L::regclass)', seqrelid::regclass)
             THEN seqrelid
         END AS sequence
     FROM relation
@@ -82,7 +85,7 @@ FROM (
 
 UNION ALL
 SELECT 'table', name,
-    concat_ws(
+    pg_catalog.concat_ws(
         ', ',
         CASE relpersistence WHEN 'p' THEN 'permanent' WHEN 'u' THEN 'unlogged' ELSE 'temporary' END,
         CASE WHEN relkind = 'p' THEN 'partitioned' END,
@@ -98,8 +101,10 @@ SELECT 'table', name,
     ),
     -- A table of ours that lacks a column is no reason to fail: the verification tells of it.
     CASE WHEN question IS NOT NULL AND is_readable
+        -- Where row security hides the secrets, none seen does not mean none there.
+        AND NOT (relname = 'app_secrets' AND row_security_active(relation.oid))
         AND columns::name[] <@ ARRAY(SELECT attname FROM attribute WHERE attrelid = relation.oid)
-        THEN format(question, qualified_name)
+        THEN pg_catalog.format(question, qualified_name)
     END
 FROM relation
 LEFT JOIN (
@@ -119,7 +124,7 @@ LEFT JOIN (
 
 UNION ALL
 SELECT 'column', place,
-    concat_ws(
+    pg_catalog.concat_ws(
         ' ',
         format_type(atttypid, atttypmod),
         CASE WHEN attcollation NOT IN (0, '"default"'::regcollation) THEN 'COLLATE ' || attcollation::regcollation END,
@@ -139,15 +144,15 @@ FROM attribute
 UNION ALL
 SELECT
     CASE WHEN NOT is_key THEN 'index' WHEN indisprimary THEN 'primary key' ELSE 'unique' END,
-    concat_ws('.', name, CASE WHEN NOT is_key THEN index_name WHEN NOT indisprimary THEN key_columns END),
+    pg_catalog.concat_ws('.', name, CASE WHEN NOT is_key THEN index_name WHEN NOT indisprimary THEN key_columns END),
     CASE WHEN is_key
-        THEN concat_ws(
+        THEN pg_catalog.concat_ws(
             ' ',
             '(' || key_columns || ')',
             CASE WHEN NOT indimmediate THEN 'DEFERRABLE' END,
             CASE WHEN NOT indisprimary THEN substring(pg_get_indexdef(indexrelid) FROM 'NULLS NOT DISTINCT') END
         )
-        ELSE concat_ws(
+        ELSE pg_catalog.concat_ws(
             ' ',
             CASE WHEN indisunique THEN 'UNIQUE' END,
             substring(pg_get_indexdef(indexrelid, 0, true) FROM 'USING .*'),
@@ -172,16 +177,25 @@ UNION ALL
 SELECT
     CASE contype WHEN 'f' THEN 'foreign key' ELSE 'check' END,
     name || '.' || COALESCE(foreign_key[1], quote_ident(conname)),
-    COALESCE(foreign_key[2], definition),
+    -- A key whose own triggers are switched off looks like one, and refuses nothing.
+    pg_catalog.concat_ws(
+        ' ',
+        COALESCE(foreign_key[2], definition),
+        CASE WHEN EXISTS (
+            SELECT
+            FROM pg_trigger
+            WHERE tgconstraint = pg_constraint.oid AND tgenabled IN ('D', 'R')
+        ) THEN 'DISABLED' END
+    ),
     quote_ident(conname)
 FROM relation
 JOIN pg_constraint ON conrelid = relation.oid AND contype IN ('c', 'f', 'x')
 CROSS JOIN LATERAL pg_get_constraintdef(pg_constraint.oid, true) AS definition
-CROSS JOIN LATERAL regexp_match(definition, '^FOREIGN KEY \(([^)]*)\) (REFERENCES .*)') AS foreign_key
+CROSS JOIN LATERAL regexp_match(definition, '^FOREIGN KEY [(]([^)]*)[)] (REFERENCES .*)') AS foreign_key
 
 UNION ALL
 SELECT 'trigger', name || '.' || quote_ident(tgname),
-    concat_ws(
+    pg_catalog.concat_ws(
         ' ',
         substring(pg_get_triggerdef(pg_trigger.oid, true) FROM '(?:BEFORE|AFTER|INSTEAD OF) .*'),
         CASE tgenabled WHEN 'D' THEN 'DISABLED' WHEN 'R' THEN 'REPLICA ONLY' WHEN 'A' THEN 'ALWAYS' END
@@ -192,7 +206,7 @@ JOIN pg_trigger ON tgrelid = relation.oid AND NOT tgisinternal
 
 UNION ALL
 SELECT 'function', pg_proc.oid::regprocedure::text,
-    btrim(regexp_replace(substring(pg_get_functiondef(pg_proc.oid) FROM 'RETURNS .*'), '\s+', ' ', 'g')),
+    btrim(regexp_replace(substring(pg_get_functiondef(pg_proc.oid) FROM 'RETURNS .*'), '[[:space:]]+', ' ', 'g')),
     NULL
 FROM in_use
 JOIN pg_proc ON pronamespace = in_use.oid
@@ -201,7 +215,7 @@ WHERE pg_proc.oid >= 16384 AND prokind = 'f' AND probin IS NULL
 
 UNION ALL
 SELECT 'sequence', place, identity,
-    CASE WHEN is_readable AND has_sequence_privilege(sequence, 'SELECT') THEN format(
+    CASE WHEN is_readable AND has_sequence_privilege(sequence, 'SELECT') THEN pg_catalog.format(
         'SELECT ''sequence'', %L, (SELECT max(%I) FROM %s)::text, (last_value - (NOT is_called)::int)::text FROM %s',
         place, attname, qualified_name, identity
     ) END

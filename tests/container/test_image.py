@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from listeners import closed_port
 
 pytestmark = [pytest.mark.needs("podman"), pytest.mark.needs("root"), pytest.mark.only_pg("pg18")]
 
@@ -131,10 +132,11 @@ def test_sigterm_ends_it_while_it_waits_for_a_database(image):
 
 
 def test_it_says_in_one_line_why_it_cannot_start(image, server):
-    no_such_database = run(image, options=(f"--env=DATABASE_URL={server.url('absent')}",))
+    port = f"--env=PORT={closed_port()}"
+    no_such_database = run(image, options=(port, f"--env=DATABASE_URL={server.url('absent')}"))
     assert no_such_database.returncode == 5
     assert no_such_database.stderr.count("does not exist") == 1
-    wrong_password = run(image, options=(f"--env=DATABASE_URL={server.url('postgres', password='hush')}",))
+    wrong_password = run(image, options=(port, f"--env=DATABASE_URL={server.url('postgres', password='hush')}"))
     assert wrong_password.returncode == 5
     malformed = run(image, options=("--env=DATABASE_URL=mysql://alice:hush@127.0.0.1/timetracker",))
     assert malformed.returncode == 2

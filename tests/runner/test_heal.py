@@ -208,8 +208,8 @@ class TestWhatCannotBeHealed:
             assert said(result, "Healing 1") == []
             (line,) = said(result, "tried in vain")
             assert line == (
-                "notice: Healing unique users.username was tried in vain, and is not tried again until it changes"
-                " (or: DELETE FROM public.startup_marks WHERE name = 'heal failed')"
+                "notice: Healing unique users.username was tried in vain, and is not tried again until it changes;"
+                " once its rows are mended: DELETE FROM public.startup_marks WHERE name = 'heal failed'"
             )
         assert contents_of(migrated) == before
 

@@ -25,11 +25,8 @@ def slow(migrated, installation):
 def sleeping(installation, database, command="migrate", **options):
     """Lend a start that is in the middle of the long statement."""
     with installation.start(command, database=database, **options) as process:
-        try:
-            wait_for(lambda: database.query(SLEEPING))
-            yield process
-        finally:
-            process.kill()
+        wait_for(lambda: database.query(SLEEPING))
+        yield process
 
 
 def goes_on(installation, database) -> None:
@@ -48,7 +45,7 @@ def test_a_signal_cancels_the_statement_and_rolls_back(migrated, slow, command, 
     with sleeping(slow, migrated, command) as process:
         began = time.monotonic()
         process.send_signal(number)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate()[1]
         assert time.monotonic() - began < 5
     assert process.returncode == code
     assert "Traceback" not in said
@@ -65,7 +62,7 @@ def test_a_signal_cancels_the_statement_and_rolls_back(migrated, slow, command, 
 def test_a_signal_ends_serve_before_gunicorn(migrated, slow):
     with sleeping(slow, migrated, "serve", env={"PORT": str(closed_port())}) as process:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate()
     assert process.returncode == 143
     goes_on(slow, migrated)
 
@@ -77,7 +74,7 @@ def test_a_signal_ends_the_wait_for_the_lock(migrated, slow, number, code):
     with slow.start("migrate", database=migrated) as process:
         read_until(process, "Waiting for the start lock")
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate()
     assert process.returncode == code
     assert migrated.query("SELECT pid FROM yoyo_lock") == [(4711,)]
     wait_for(lambda: migrated.query(LOCKS) == [])
@@ -88,7 +85,7 @@ def test_a_signal_during_an_optional_file_is_no_failure_of_that_file(migrated, i
     (installation.sql / "optional" / "optional-0003-slow.sql").write_text("-- requires: true\nSELECT pg_sleep(60);\n")
     with sleeping(installation, migrated) as process:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate()[1]
     assert process.returncode == 143
     assert "optional-0003" not in said
 
@@ -103,7 +100,7 @@ def test_a_signal_during_an_index_build_leaves_nothing_marked(migrated, installa
         with installation.start("migrate", database=migrated) as process:
             wait_for(lambda: migrated.query("SELECT FROM pg_stat_progress_create_index"))
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate()
     assert process.returncode == 143
     assert (id,) not in migrated.query("SELECT migration_id FROM _yoyo_migration")
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
@@ -114,7 +111,7 @@ def test_a_session_that_the_server_ends_is_told_and_rolled_back(migrated, slow):
     with sleeping(slow, migrated) as process:
         ((pid,),) = migrated.query(SLEEPING)
         migrated.query("SELECT pg_terminate_backend(%s)", pid)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate()[1]
     assert process.returncode == 5
     assert re.search(
         r" error: The connection to PostgreSQL was lost during 0015-slow: terminating connection due to administrator"
@@ -130,7 +127,7 @@ def test_a_statement_that_somebody_cancels_is_a_failed_file(migrated, slow):
     with sleeping(slow, migrated) as process:
         ((pid,),) = migrated.query(SLEEPING)
         migrated.query("SELECT pg_cancel_backend(%s)", pid)
-        process.communicate(timeout=20)
+        process.communicate()
     assert process.returncode == 6
     goes_on(slow, migrated)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from installation import Installation, contents_of, errors_in
+from listeners import closed_port
 from yoyo.migrations import read_sql_migration
 
 from startup.errors import UsageError
@@ -222,7 +223,7 @@ def test_it_needs_no_database_to_see_wrong_names(small):
 @pytest.mark.parametrize("command", ["migrate", "status", "plan", "snapshot", "serve"])
 def test_every_command_that_reads_the_files_refuses_wrong_ones(small, untouched, command):
     write(small.sql, {"0003-example.sql": TABLE})
-    result = small.run(command, database=untouched)
+    result = small.run(command, database=untouched, env={"PORT": str(closed_port())})
     assert errors_in(result) == ["sql/0003-example.sql: expected 0002 next; numbers run from 0001 without gaps"]
     assert result.returncode == 2
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from installation import contents_of, errors_in
+from listeners import closed_port
 
 pytestmark = pytest.mark.only_pg("pg18")
 OLD = "tests/legacy/04-v105-sql-4tables.sql"
@@ -27,7 +28,7 @@ class TestWithoutCreateOnTheSchema:
     def test_it_is_told_before_anything_runs(self, alice, database, run_runner):
         before = contents_of(database)
         for command in ("migrate", "plan", "serve"):
-            result = run_runner(command, database=database.url_as(alice))
+            result = run_runner(command, database=database.url_as(alice), env={"PORT": str(closed_port())})
             assert errors_in(result) == [
                 "Role alice lacks CREATE on schema public: GRANT CREATE ON SCHEMA public TO alice"
             ]
@@ -127,7 +128,7 @@ class TestAReadOnlyDatabase:
         server.execute(f"ALTER {place.format(database=database.name)} SET default_transaction_read_only = on")
         before = contents_of(database)
         for command in ("migrate", "plan", "serve"):
-            result = run_runner(command, database=database)
+            result = run_runner(command, database=database, env={"PORT": str(closed_port())})
             assert result.returncode == 5
             (line,) = errors_in(result)
             assert line.startswith("The database is read-only (default_transaction_read_only is on)")

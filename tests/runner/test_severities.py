@@ -608,6 +608,11 @@ FOR_A_PERSON = [
         "DROP TABLE analytics; CREATE VIEW analytics AS SELECT current_date AS day",
         "missing error table analytics",
     ),
+    damage(
+        "a foreign key that was switched off",
+        "RESET ROLE; ALTER TABLE invoice_items DISABLE TRIGGER ALL; SET LOCAL ROLE owner",
+        "changed error foreign key invoice_items.invoice_id",
+    ),
 ]
 
 NO_DIFFERENCE = [
