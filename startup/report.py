@@ -65,7 +65,10 @@ def tell_verification(verification: Verification) -> None:
     if in_vain := heal.hopeless(verification):
         forget = f"DELETE FROM {verification.state.qualified('startup_marks')} WHERE name = '{heal.MARK}'"  # noqa: S608
         names = ", ".join(difference.object for difference in in_vain)
-        log.notice(f"Healing {names} was tried in vain, and is not tried again until it changes; once its rows are mended: {forget}")
+        log.notice(
+            f"Healing {names} was tried in vain, and is not tried again until it changes;"
+            f" once its rows are mended: {forget}"
+        )
     if verification.ok:
         count = len(verification.state.objects)
         log.write(f"Verified the schema {verification.state.schema}: {count} objects looked at{kept}", verified=True)
