@@ -23,10 +23,10 @@ from startup import command_line, defaults, heal, log, migrations
 from startup.catalog import question, read_state
 from startup.connection import wait_for_database
 from startup.errors import SchemaDiffersError
-from startup.preconditions import obstacles, require_privileges, require_writable
+from startup.preconditions import obstacles, require_privileges, require_secret_key, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.signals import make_statements_interruptible
-from startup.verification import compare
+from startup.verification import Verification, compare
 
 
 def serve(configuration) -> None:
@@ -34,12 +34,13 @@ def serve(configuration) -> None:
     from startup.server import become_gunicorn, check_port
 
     check_port(configuration)
-    migrate(configuration, heal_severities=("error",))
+    verification = migrate(configuration, heal_severities=("error",))
+    require_secret_key(configuration, verification.state)
     become_gunicorn(configuration)
 
 
-def migrate(configuration, heal_severities=("error", "warning")) -> None:
-    """Bring the database to the schema of this version, and prove it."""
+def migrate(configuration, heal_severities=("error", "warning")) -> Verification:
+    """Bring the database to the schema of this version, and prove it; give the proof."""
     files, optional = migrations.read_folder(), migrations.read_optional()
     began = time.perf_counter()
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
@@ -57,6 +58,7 @@ def migrate(configuration, heal_severities=("error", "warning")) -> None:
     tell_verification(verification)
     if not verification.ok:
         raise SchemaDiffersError("The schema is not the one that this version needs; nothing is served on it")
+    return verification
 
 
 def _something_to_do(configuration, verification, files, optional, heal_severities) -> bool:

@@ -1,6 +1,7 @@
 """What must be true of database, role and files before a start writes anything."""
 
 from startup.catalog import YOYO_TABLES, State, question
+from startup.configuration import Configuration
 from startup.errors import DatabaseUnusableError
 from startup.verification import read_snapshot, table_of, type_of
 
@@ -43,6 +44,15 @@ def _torn_ledger(state: State) -> list[str]:
         f"Yoyo's {gone} is missing while {there} is there: restore it from a backup, or DROP TABLE {there};"
         " all files are then applied anew, which keeps every row"
     ]
+
+
+def require_secret_key(configuration: Configuration, state: State) -> None:
+    """Raise DatabaseUnusableError when the app would have no key to sign its sessions with."""
+    if configuration.secret_key is None and not state.has_rows.get("app_secrets"):
+        raise DatabaseUnusableError(
+            f"Role {state.server['role']} cannot see the secret key in app_secrets, which is its owner's alone:"
+            " set SECRET_KEY or SECRET_KEY_FILE, or connect as the owner"
+        )
 
 
 def require_readable_ledger(state: State) -> None:

@@ -94,6 +94,13 @@ def test_a_role_that_only_uses_the_data_can_start_on_a_current_database(migrated
         migrated.execute("GRANT SELECT, USAGE ON ALL SEQUENCES IN SCHEMA public TO clerk")
         result = run_runner("migrate", database=migrated.url_as("clerk"), env={"SECRET_KEY": "of the operator"})
         assert result.returncode == 0, result.stderr
+
+        result = run_runner("serve", database=migrated.url_as("clerk"))
+        assert result.returncode == 5
+        assert errors_in(result) == [
+            "Role clerk cannot see the secret key in app_secrets, which is its owner's alone:"
+            " set SECRET_KEY or SECRET_KEY_FILE, or connect as the owner"
+        ]
     finally:
         migrated.execute("DROP OWNED BY clerk", user="postgres")
         server.execute("DROP ROLE clerk")
