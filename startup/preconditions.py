@@ -85,7 +85,6 @@ def lacking(connection, state: State) -> list[str]:
             needed.setdefault(privilege, []).append((name, remedy))
     return [
         f"Role {state.server['role']} lacks {privilege} on {', '.join(name for name, _ in places)}:"
-        f"{' connect as that role; or' if privilege.startswith('ownership') else ''}"
         f" {'; '.join(remedy for _, remedy in places)}"
         for privilege, places in needed.items()
     ]
