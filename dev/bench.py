@@ -159,25 +159,26 @@ def first_answer(command: list, conninfo: str) -> float:
 
 def noticed(folder: str) -> float:
     """Start a database while the runner waits for it; give the milliseconds from its first answer to the exit."""
+    times = {}
+
+    def watch() -> None:
+        while waiting.poll() is None and not answers(url):
+            times["answered"] = time.perf_counter()
+            time.sleep(0.001)
+        waiting.wait()
+        times["ended"] = time.perf_counter()
+
     with LocalServer(Path(folder) / "late", settings={"fsync": "off"}) as server:
         url = server.url("postgres", "postgres")
         server.stop()
-        waiting = subprocess.Popen(
-            [sys.executable, ROOT / "runner.py", "wait"], env=environment(url), stderr=subprocess.DEVNULL
-        )
+        command = [sys.executable, ROOT / "runner.py", "wait"]
+        waiting = subprocess.Popen(command, env=environment(url), stderr=subprocess.DEVNULL)
+        watching = threading.Thread(target=watch)
+        watching.start()
         time.sleep(1)
-        starting = threading.Thread(target=server.start)
-        starting.start()
-        answered = time.perf_counter()
-        while waiting.poll() is None:
-            if answers(url):
-                break
-            answered = time.perf_counter()
-            time.sleep(0.001)
-        waiting.wait()
-        ended = time.perf_counter()
-        starting.join()
-        return (ended - answered) * 1000
+        server.start()  # here, for a server ends with the thread that started it
+        watching.join()
+    return (times["ended"] - times["answered"]) * 1000
 
 
 def answers(url: str) -> bool:
