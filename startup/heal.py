@@ -22,10 +22,11 @@ def targets(verification: Verification, files: list[MigrationFile], severities) 
     None where a newer version made the schema or an applied file was edited, and none again of what an earlier
     start could not mend.
     """
-    if unknown_ids(verification.state, files) or edited_ids(verification.state, files):
-        return []
     in_vain = hopeless(verification)
-    return [found for found in _healable(verification) if found.severity in severities and found not in in_vain]
+    found = [found for found in _healable(verification) if found.severity in severities and found not in in_vain]
+    if found and (unknown_ids(verification.state, files) or edited_ids(verification.state, files)):
+        return []
+    return found
 
 
 def hopeless(verification: Verification) -> list[Difference]:

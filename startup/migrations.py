@@ -37,7 +37,7 @@ class MigrationFile:
                 return f"line {number} holds a zero byte; save it as ASCII, not as UTF-16"
         return None
 
-    @property
+    @cached_property
     def raw_sha256(self) -> str:
         """The hash of the file as it is."""
         return sha256(self.content).hexdigest()

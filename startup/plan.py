@@ -2,10 +2,10 @@
 
 from startup import defaults, heal
 from startup.apply import rehearse
-from startup.catalog import State, question
+from startup.catalog import State, question, table_of, type_of
 from startup.migrations import MigrationFile, pending
 from startup.signals import make_statements_interruptible
-from startup.verification import compare, table_of, type_of
+from startup.verification import compare
 
 
 def rehearse_all(connection, state: State, files: list[MigrationFile], optional: list[MigrationFile]) -> None:

@@ -1,9 +1,8 @@
 """What must be true of database, role and files before a start writes anything."""
 
-from startup.catalog import YOYO_TABLES, State, question
+from startup.catalog import YOYO_TABLES, State, question, read_snapshot, table_of, type_of
 from startup.configuration import Configuration
 from startup.errors import DatabaseUnusableError
-from startup.verification import read_snapshot, table_of, type_of
 
 
 def require_writable(state: State) -> None:

@@ -9,7 +9,7 @@ import psycopg2
 from startup import __version__, heal, log, machine
 from startup.catalog import State
 from startup.differences import SEVERITIES, Difference
-from startup.migrations import MigrationFile, edited, pending
+from startup.migrations import MigrationFile, pending
 from startup.verification import Verification
 
 
@@ -40,12 +40,11 @@ def tell_migrations(state: State, files: list[MigrationFile], optional: list[Mig
         f"{len(applied)} migrations applied, {len(pending(state.applied, files))} pending",
         applied=len(applied), pending=len(pending(state.applied, files)),
     )  # fmt: skip
-    for file in applied:
-        if edited(file, state.hashes.get(file.id)):
-            log.warning(
-                f"{file.id}.sql was edited after it had been applied: expected the file as released."
-                " Nothing is healed with it; put the file back, and what it should change into a new one"
-            )
+    for id in heal.edited_ids(state, files):
+        log.warning(
+            f"{id}.sql was edited after it had been applied: expected the file as released."
+            " Nothing is healed with it; put the file back, and what it should change into a new one"
+        )
     for id in heal.unknown_ids(state, files):
         log.notice(f"{id} is applied, and this version has no such file: a newer version was here; nothing is healed")
     for file in pending(state.applied, optional):
@@ -103,18 +102,17 @@ def print_verification(verification: Verification, as_json: bool) -> None:
 
 def print_status(state: State, files: list[MigrationFile], as_json: bool) -> None:
     """Print the outcome of status on stdout."""
-    known = {file.id for file in files}
     outcome = {
         "applied": sorted(state.applied),
         "pending": [file.id for file in pending(state.applied, files)],
-        "edited": [file.id for file in files if edited(file, state.hashes.get(file.id)) and file.id in state.applied],
-        "missing": sorted(id for id in state.applied if id not in known and not id.startswith("optional-")),
+        "edited": heal.edited_ids(state, files),
+        "missing": sorted(heal.unknown_ids(state, files)),
         "version": max((id for id in state.applied if not id.startswith("optional-")), default=None),
     }
     if as_json:
         print(json.dumps(outcome))
         return
-    for id in sorted(known | set(state.applied)):
+    for id in sorted({file.id for file in files} | set(state.applied)):
         when = f"applied {state.applied[id][:19]} UTC" if id in state.applied else "pending"
         remarks = [name for name in ("edited", "missing") if id in outcome[name]]
         print("  ".join([id.ljust(40), when, *remarks]))
