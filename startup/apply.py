@@ -18,7 +18,7 @@ from yoyo.migrations import Migration, default_migration_table
 
 from startup import log
 from startup.catalog import question
-from startup.errors import DatabaseUnusableError, MigrationFailedError
+from startup.errors import ConnectionLostError, MigrationFailedError
 from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile, check_contents
 from startup.statements import one_line
@@ -66,7 +66,7 @@ class Ledger(PostgresqlBackend):
     def apply(self, file: MigrationFile) -> None:
         """Run a file and mark it as applied, all in one transaction where the file allows one.
 
-        Raises MigrationFailedError, or DatabaseUnusableError when the connection was lost.
+        Raises MigrationFailedError, or ConnectionLostError.
         """
         try:
             if not file.transactional:
@@ -241,7 +241,7 @@ def _keep_hashes(connection, files: list[MigrationFile]) -> None:
 
 def _failure(connection, file: MigrationFile, error: psycopg2.Error) -> Exception:
     if connection.closed:
-        return DatabaseUnusableError(
+        return ConnectionLostError(
             f"The connection to PostgreSQL was lost during {file.id}: {first_line(error)}."
             " What it had not committed is rolled back; start again"
         )

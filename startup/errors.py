@@ -29,6 +29,10 @@ class DatabaseUnusableError(StartError):
     exit_code = 5
 
 
+class ConnectionLostError(DatabaseUnusableError):
+    """The session ended in the middle; what it had not committed is rolled back, and the start can go on."""
+
+
 class MigrationFailedError(StartError):
     """A migration failed; what it had done was rolled back."""
 

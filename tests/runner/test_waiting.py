@@ -4,7 +4,6 @@ import contextlib
 import re
 import signal
 import stat
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,26 +89,16 @@ def test_a_socket_that_is_not_there_yet_is_waited_for(absent, tmp_path):
     assert line.endswith("No such file or directory")
 
 
-def test_a_server_that_is_starting_up_is_waited_for(absent, tmp_path):
-    # Archive recovery begins by asking this command for a file, and so begins when we let it.
-    go = absent.socket_folder / "go"
-    absent.settings["restore_command"] = f"while [ ! -e {go} ]; do sleep 0.05; done; false"
+def test_a_server_that_is_starting_up_is_waited_for(absent):
+    # Archive recovery begins by asking this command for a file, which has none once the runner has seen the server.
+    log = absent.socket_folder / "log"
+    absent.settings["restore_command"] = f"until grep -qs 'starting up' {log}; do sleep 0.05; done; false"
     absent.place("recovery.signal", b"")
-    with running("wait", url_of(absent), tmp_path / "log", **PATIENT) as runner:
-
-        def let_it_begin() -> None:
-            try:
-                runner.says("the database system is starting up")
-            finally:
-                go.touch()
-
-        watching = threading.Thread(target=let_it_begin)
-        watching.start()
+    with running("wait", url_of(absent), log, **PATIENT) as runner:
         absent.start()
-        watching.join()
         del absent.settings["restore_command"]
         assert runner.ends() == 0
-    assert len([line for line in runner.lines if "starting up" in line]) == 1
+    assert len([line for line in runner.lines if "the database system is starting up" in line]) == 1
 
 
 def test_a_standby_is_waited_for_by_what_writes_until_it_is_promoted(standby, tmp_path):

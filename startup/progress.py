@@ -1,0 +1,14 @@
+"""What the start is doing at this moment, in words, for whoever asks while it lasts."""
+
+_step = "starting"
+
+
+def tell(step: str) -> None:
+    """Say what begins now, such as 'applying 0006-time-entries'. Never an address, a password or a row."""
+    global _step
+    _step = step
+
+
+def current() -> str:
+    """What was begun last."""
+    return _step
