@@ -87,19 +87,27 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema})
 
-    with start_lock(connection, state.schema, configuration.lock_wait_seconds):
-        state = read_state(connection, optional)  # another start may have been quicker
+    def still_to_do() -> bool:
+        nonlocal verification
+        verification = compare(read_state(connection, optional))
+        return _something_to_do(configuration, verification, files, optional, heal_severities)
+
+    with start_lock(connection, state.schema, configuration.lock_wait_seconds, still_to_do) as lock:
+        if lock is None:  # another start was quicker
+            return verification
+        state = verification.state
         if pending := migrations.pending(state.applied, files):
-            apply_migrations(connection, pending)
+            apply_migrations(connection, pending, before_each=lock.require_row)
             state = read_state(connection, optional)
         if configuration.heal and (targets := heal.targets(compare(state), files, heal_severities)):
+            lock.require_row()
             heal.heal(connection, state, files, targets)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
             defaults.insert(connection, configuration)
         record_hashes(connection, [file for file in files if file.id in state.applied])
         if wanted := migrations.pending(state.applied, optional, state.fulfilled):
-            apply_optional(connection, wanted)
+            apply_optional(connection, wanted, before_each=lock.require_row)
         return compare(read_state(connection, optional))
 
 
