@@ -22,7 +22,7 @@ import time
 from startup import command_line, defaults, heal, log, migrations
 from startup.catalog import question, read_state
 from startup.connection import wait_for_database
-from startup.errors import SchemaDiffersError
+from startup.errors import SchemaDiffersError, TablesLockedError
 from startup.preconditions import obstacles, require_privileges, require_secret_key, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.signals import make_statements_interruptible
@@ -45,7 +45,7 @@ def migrate(configuration, heal_severities=("error", "warning")) -> Verification
     began = time.perf_counter()
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
     make_statements_interruptible(connection)
-    state = read_state(connection, optional)
+    state = _read_in_turn(connection, optional, configuration.lock_wait_seconds)
     require_writable(state)
     tell_connection(connection, state, began)
 
@@ -61,6 +61,16 @@ def migrate(configuration, heal_severities=("error", "warning")) -> Verification
     return verification
 
 
+def _read_in_turn(connection, optional, seconds: int):
+    """Read the state; while another start or a yoyo run by hand has a table locked, wait for it."""
+    try:
+        return read_state(connection, optional)
+    except TablesLockedError:
+        from startup.lock import read_after_others
+
+        return read_after_others(connection, lambda: read_state(connection, optional), seconds)
+
+
 def _something_to_do(configuration, verification, files, optional, heal_severities) -> bool:
     state = verification.state
     return bool(
@@ -73,7 +83,6 @@ def _something_to_do(configuration, verification, files, optional, heal_severiti
 
 def _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities):
     """Everything that writes, under the lock; gives the verification afterwards."""
-    from startup.apply import apply_migrations, apply_optional, record_hashes
     from startup.lock import start_lock
 
     state = verification.state
@@ -95,6 +104,8 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
     with start_lock(connection, state.schema, configuration.lock_wait_seconds, still_to_do) as lock:
         if lock is None:  # another start was quicker
             return verification
+        from startup.apply import apply_migrations, apply_optional, record_hashes  # yoyo, which most of a crowd spare
+
         state = verification.state
         if pending := migrations.pending(state.applied, files):
             apply_migrations(connection, pending, before_each=lock.require_row)

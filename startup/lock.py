@@ -11,9 +11,9 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from startup import log, progress
 from startup.catalog import question
-from startup.errors import LockTimeoutError
+from startup.errors import LockTimeoutError, TablesLockedError
 from startup.sessions import describe
-from startup.yoyo_row import YoyoRow
+from startup.yoyo_row import YoyoRow, has_row
 
 ADVISORY_CLASS = 0x54696D65  # "Time"; the second key is the schema
 POLL_SECONDS = 0.1
@@ -48,7 +48,11 @@ class StartLock:
 
     def obtain(self, needed) -> bool:
         """Take both locks; gives false when nothing is left to do. Raises LockTimeoutError."""
-        return self._obtain_advisory_lock(needed) and needed() and self._obtain_row(needed)
+
+        def still_needed() -> bool:
+            return _in_turn(self._cursor, self._wait, needed)
+
+        return self._obtain_advisory_lock(still_needed) and still_needed() and self._obtain_row(still_needed)
 
     def require_row(self) -> None:
         """Raise LockTimeoutError when somebody has taken yoyo's row away from this start."""
@@ -112,8 +116,37 @@ class Wait:
         time.sleep(POLL_SECONDS)
 
 
-def holder_of(cursor, schema: str) -> int | None:
-    """The pid of the backend that holds the advisory lock of this schema."""
+def read_after_others(connection, read, seconds: int):
+    """Give what `read()` gives, once another start or a yoyo run by hand no longer has a table locked.
+
+    Raises LockTimeoutError after `seconds`, and the TablesLockedError when it is somebody else who has.
+    """
+    with connection.cursor() as cursor:
+        return _in_turn(cursor, Wait(seconds), read)
+
+
+def _in_turn(cursor, wait: Wait, read):
+    while True:
+        try:
+            return read()
+        except TablesLockedError:
+            if not _somebody_migrates(cursor):
+                raise
+            wait.poll("another migration", lambda: _name_lockers(cursor))
+
+
+def _somebody_migrates(cursor) -> bool:
+    return holder_of(cursor, schema=None) is not None or has_row(cursor)
+
+
+def _name_lockers(cursor) -> str:
+    cursor.execute(question("table_lockers"))
+    named = describe(cursor, [pid for (pid,) in cursor.fetchall()])
+    return f"a table is locked ({'; '.join(named)})" if named else "a table was locked until now"
+
+
+def holder_of(cursor, schema: str | None) -> int | None:
+    """The pid of the other backend that holds the advisory lock of this schema, or of any."""
     cursor.execute(question("lock_holder"), {"class": ADVISORY_CLASS, "schema": schema})
     row = cursor.fetchone()
     return row and row[0]
@@ -133,6 +166,6 @@ def refuse_while_locked(connection, schema: str) -> None:
             raise LockTimeoutError(
                 f"Nothing can be rehearsed now: {name_start(cursor, schema)}. Try again when it is done"
             )
-    row = YoyoRow(connection, pooled=False)
-    if row.is_held():
-        raise LockTimeoutError(f"Nothing can be rehearsed now: {row.name_holder()}")
+        row = YoyoRow(connection)
+        if has_row(cursor) and row.is_held():
+            raise LockTimeoutError(f"Nothing can be rehearsed now: {row.name_holder()}")

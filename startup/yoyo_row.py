@@ -18,6 +18,15 @@ from startup.sessions import describe
 NAMED_SESSIONS = 3  # in one message
 
 
+def has_row(cursor) -> bool:
+    """Tell whether anybody, dead or alive, has a lock row; there may be no table for it yet."""
+    cursor.execute("SELECT to_regclass('yoyo_lock') IS NOT NULL")
+    if not cursor.fetchone()[0]:
+        return False
+    cursor.execute("SELECT EXISTS (SELECT FROM yoyo_lock)")
+    return cursor.fetchone()[0]
+
+
 class YoyoRow:
     """Yoyo's lock row, as a start sees it that holds the advisory lock."""
 

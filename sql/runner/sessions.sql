@@ -5,5 +5,5 @@ SELECT pid, usename, application_name, host(client_addr),
     state,
     greatest(0, extract(epoch FROM clock_timestamp() - query_start))::integer AS seconds
 FROM pg_stat_activity
-WHERE pid = ANY(%(pids)s)
+WHERE pid = ANY(%(pids)s::integer[])
 ORDER BY pid
