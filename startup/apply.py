@@ -121,23 +121,28 @@ class Ledger(PostgresqlBackend):
             _keep_hashes(self.connection, [file])
 
 
-def apply_migrations(connection, files: list[MigrationFile]) -> None:
-    """Apply files one after the other.
+def apply_migrations(connection, files: list[MigrationFile], before_each=lambda: None) -> None:
+    """Apply files one after the other; `before_each()` is asked before each, and may raise.
 
     Raises MigrationFailedError at the first that fails: it is rolled back, the earlier ones stay applied.
     """
     ledger = Ledger(connection)
     ledger.ensure_internal_schema_updated()
     for file in files:
+        before_each()
         began = time.perf_counter()
         ledger.apply(file)
         log.step(f"Applied {file.id}", began, migration=file.id)
 
 
-def apply_optional(connection, files: list[MigrationFile]) -> None:
-    """Apply optional files; one that fails is a warning, and is tried again at the next start."""
+def apply_optional(connection, files: list[MigrationFile], before_each=lambda: None) -> None:
+    """Apply optional files; one that fails is a warning, and is tried again at the next start.
+
+    `before_each()` is asked before each, and may raise.
+    """
     ledger = Ledger(connection)
     for file in files:
+        before_each()
         began = time.perf_counter()
         try:
             ledger.apply(file)

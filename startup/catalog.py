@@ -4,7 +4,7 @@ import os
 
 from psycopg2.errors import LockNotAvailable
 
-from startup.errors import DatabaseUnusableError, UsageError
+from startup.errors import DatabaseUnusableError, TablesLockedError, UsageError
 from startup.migrations import FOLDER
 
 SCHEMA_KINDS = frozenset(
@@ -91,7 +91,7 @@ def read_state(connection, optional=()) -> State:
     """Read the state of the database behind an autocommit connection.
 
     `optional` are the optional migration files, whose conditions are asked in the same statement.
-    Raises DatabaseUnusableError when it is not clear which schema is ours.
+    Raises DatabaseUnusableError when it is not clear which schema is ours, TablesLockedError when a table is locked.
     """
     state, questions = State(), []
     conditions = [
@@ -134,7 +134,7 @@ def _ask(cursor, statement: str) -> None:
     try:  # two statements in one message are one transaction
         cursor.execute(f"SET LOCAL lock_timeout = '5s';\n{statement}")
     except LockNotAvailable:
-        raise DatabaseUnusableError(
+        raise TablesLockedError(
             "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
             " that heals): pg_stat_activity tells which; start again when it is done"
         ) from None

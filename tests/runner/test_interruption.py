@@ -70,11 +70,12 @@ def test_a_signal_ends_serve_before_gunicorn(migrated, slow):
 @pytest.mark.only_pg("pg18")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_wait_for_the_lock(migrated, slow, number, code):
-    migrated.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
-    with slow.start("migrate", database=migrated) as process:
-        read_until(process, "Waiting for the start lock")
-        process.send_signal(number)
-        process.communicate()
+    with contextlib.closing(migrated.connect()) as yoyo, yoyo.cursor() as cursor:
+        cursor.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
+        with slow.start("migrate", database=migrated) as process:
+            read_until(process, "Waiting for the start lock")
+            process.send_signal(number)
+            process.communicate()
     assert process.returncode == code
     assert migrated.query("SELECT pid FROM yoyo_lock") == [(4711,)]
     wait_for(lambda: migrated.query(LOCKS) == [])

@@ -92,6 +92,10 @@ class TestPendingFiles:
         assert errors_in(result)[0].startswith("0015-example.sql: statement 1 is COMMIT")
 
 
+LOCK_ROW = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
+OTHERS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
 @pytest.mark.only_pg("pg18")
 class TestWhileSomebodyElseMigrates:
     def test_another_start_is_named(self, database, run_runner):
@@ -106,11 +110,21 @@ class TestWhileSomebodyElseMigrates:
 
     def test_a_yoyo_run_by_hand_is_named(self, migrated, installation):
         installation.add("example", "CREATE TABLE made_it (id INTEGER);\n")
-        migrated.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
-        before = contents_of(migrated)
-        result = installation.run("plan", database=migrated)
+        with contextlib.closing(migrated.connect()) as yoyo, yoyo.cursor() as cursor:
+            cursor.execute(LOCK_ROW)
+            pid, before = yoyo.info.backend_pid, contents_of(migrated)
+            result = installation.run("plan", database=migrated)
+            assert contents_of(migrated) == before
         assert result.returncode == 7
-        assert "a yoyo run by hand holds it (process 4711 on its machine" in errors_in(result)[0]
+        named = rf"a yoyo run by hand holds it \(process 4711 on its machine, .*\), perhaps alive: backend {pid} of "
+        assert re.search(named, errors_in(result)[0])
+
+    def test_a_yoyo_that_died_is_no_obstacle(self, migrated, installation):
+        installation.add("example", "CREATE TABLE made_it (id INTEGER);\n")
+        migrated.execute(LOCK_ROW)
+        wait_for(lambda: migrated.query(OTHERS) == [])
+        before = contents_of(migrated)
+        assert installation.run("plan", database=migrated).returncode == 0
         assert contents_of(migrated) == before
 
     def test_a_start_waits_for_the_end_of_a_plan(self, migrated, installation):
