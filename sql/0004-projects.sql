@@ -1,7 +1,8 @@
 -- Projects: what time is spent on, and for which client.
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '1s';
 SET LOCAL timetracker.keep_updated_at = 'on';
 
+DO $$ BEGIN PERFORM unarchive_table('projects'); END; $$;
 CREATE TABLE IF NOT EXISTS projects (id SERIAL PRIMARY KEY);
 
 ALTER TABLE projects

@@ -1,6 +1,7 @@
 -- Analytics: counters by day, kept here and sent nowhere; settings.allow_analytics switches them off.
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '1s';
 
+DO $$ BEGIN PERFORM unarchive_table('analytics'); END; $$;
 CREATE TABLE IF NOT EXISTS analytics (
     day DATE,
     metric VARCHAR(100),

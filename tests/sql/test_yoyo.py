@@ -4,10 +4,10 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-MIGRATIONS = [file.stem for file in sorted((ROOT / "sql").glob("*.sql"))]
+from installation import ROOT, migration_files
+
+MIGRATIONS = [file.stem for file in migration_files()]
 
 
 def yoyo(database, *arguments, folder=ROOT, url=None):
