@@ -1,4 +1,5 @@
--- Functions that the later files use: for updated_at, for what a rollback takes away, for an index that a build left invalid.
+-- Functions that the later files use: for updated_at, for what a rollback takes away, for constraints and indexes of
+-- large tables.
 SET LOCAL lock_timeout = '1s';
 
 -- Keeps updated_at true without any code in the application; the triggers come last.
@@ -10,6 +11,39 @@ BEGIN
         NEW.updated_at := timezone('utc', now());
     END IF;
     RETURN NEW;
+END;
+$$;
+
+-- Looks at the rows of a foreign key or a check that is NOT VALID, if it is there. One that rows break stays as it is:
+-- it holds for new rows, and a warning tells the others.
+CREATE OR REPLACE FUNCTION validate_constraint(relation REGCLASS, constraint_name NAME) RETURNS VOID LANGUAGE plpgsql AS $$
+DECLARE
+    unproven RECORD;
+    breaking TEXT;
+    row_count BIGINT;
+    first_ids TEXT;
+BEGIN
+    SELECT pg_get_expr(conbin, conrelid) AS condition, quote_ident(attname) AS column_name, confrelid::regclass AS target
+    INTO unproven
+    FROM pg_constraint
+    LEFT JOIN pg_attribute ON attrelid = conrelid AND ARRAY[attnum] = conkey
+    WHERE conrelid = relation AND conname = constraint_name AND pg_get_constraintdef(pg_constraint.oid) LIKE '% NOT VALID';
+    IF FOUND THEN
+        EXECUTE pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, constraint_name);
+    END IF;
+EXCEPTION
+    WHEN foreign_key_violation OR check_violation THEN
+        breaking := CASE
+            WHEN unproven.condition IS NOT NULL THEN pg_catalog.format('FROM %s WHERE NOT (%s)', relation, unproven.condition)
+            ELSE pg_catalog.format(
+                'FROM %1$s WHERE %1$s.%2$s IS NOT NULL AND NOT EXISTS (SELECT FROM %3$s WHERE %3$s.id = %1$s.%2$s)',
+                relation, unproven.column_name, unproven.target
+            )
+        END;
+        EXECUTE pg_catalog.format('SELECT count(*), array_to_string((array_agg(id ORDER BY id))[:5], '', '') %s', breaking)
+        INTO row_count, first_ids;
+        RAISE WARNING '% stays NOT VALID: % rows of % break it, the first with id %; all of them: SELECT * %',
+            quote_ident(constraint_name), row_count, relation, first_ids, breaking;
 END;
 $$;
 
@@ -101,8 +135,8 @@ BEGIN
 END;
 $$;
 
--- Moves a column into a table of the archive, users.phone into "users.phone": each value with the primary key of
--- its row, its type, default and NOT NULL. The column's own keys and indexes go; their files make them again.
+-- Moves a column into a table of the archive, users.phone into "users.phone": each value with the primary key of its
+-- row, the column's type, default and NOT NULL, and as a comment the SQL of the keys, checks and indexes that go with it.
 CREATE OR REPLACE FUNCTION archive_column(table_name TEXT, column_name TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE
     relation REGCLASS := to_regclass(pg_catalog.format('%I.%I', current_schema(), table_name));
@@ -111,9 +145,10 @@ DECLARE
     kept TEXT;
     attribute RECORD;
     key_columns TEXT;
+    goes_with_it TEXT;
     row_count BIGINT;
 BEGIN
-    SELECT attnum, attnotnull, attidentity || attgenerated AS computed, pg_get_expr(adbin, adrelid) AS value INTO attribute
+    SELECT attnum, attnotnull, pg_catalog.concat(attidentity, attgenerated) AS computed, pg_get_expr(adbin, adrelid) AS value INTO attribute
     FROM pg_attribute
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attrelid = relation AND attname = column_name AND NOT attisdropped;
@@ -136,6 +171,20 @@ BEGIN
         RAISE EXCEPTION 'The column cannot be archived as %: that is there already and is not overwritten, or too long for a name', kept;
     END IF;
     EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+    SELECT string_agg(statement, '; ') INTO goes_with_it
+    FROM (
+        SELECT pg_catalog.format(
+            'ALTER TABLE %s ADD CONSTRAINT %I %s%s', relation, conname,
+            regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', ''), CASE WHEN contype IN ('c', 'f') THEN ' NOT VALID' END
+        ) AS statement
+        FROM pg_constraint
+        WHERE conrelid = relation AND attribute.attnum = ANY (conkey) AND contype IN ('c', 'f', 'u')
+        UNION ALL
+        SELECT pg_get_indexdef(indexrelid)
+        FROM pg_index
+        WHERE indrelid = relation AND attribute.attnum = ANY (indkey)
+            AND indexrelid NOT IN (SELECT conindid FROM pg_constraint WHERE conrelid = relation)
+    ) AS definitions;
     EXECUTE pg_catalog.format('CREATE TABLE %s AS SELECT %s, %I FROM %s', kept, key_columns, column_name, relation);
     GET DIAGNOSTICS row_count = ROW_COUNT;
     EXECUTE pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (%s)', kept, key_columns);
@@ -145,13 +194,14 @@ BEGIN
     IF attribute.attnotnull THEN
         EXECUTE pg_catalog.format('ALTER TABLE %s ALTER %I SET NOT NULL', kept, column_name);
     END IF;
+    EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', kept, goes_with_it);
     EXECUTE pg_catalog.format('ALTER TABLE %s OWNER TO %I', kept, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation));
     EXECUTE pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', relation, column_name);
     RETURN pg_catalog.format('moved %s to %s, %s rows', kept_as, archive, row_count);
 END;
 $$;
 
--- Brings a column back from the archive if it is there; called before the file's own ADD COLUMN, which then finds it.
+-- Brings a column back from the archive if it is there; to be called before the file's own ADD COLUMN, which then finds it.
 -- Rows that came after the rollback get the default.
 CREATE OR REPLACE FUNCTION unarchive_column(table_name TEXT, column_name TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
@@ -192,6 +242,11 @@ BEGIN
     IF attribute.attnotnull AND nobody_lacks_it THEN
         EXECUTE pg_catalog.format('ALTER TABLE %s ALTER %I SET NOT NULL', relation, column_name);
     END IF;
+    EXECUTE COALESCE(obj_description(attribute.attrelid, 'pg_class'), 'SELECT');
+    PERFORM validate_constraint(conrelid, conname)
+    FROM pg_constraint
+    JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+    WHERE conrelid = relation::regclass AND attname = column_name;
     EXECUTE pg_catalog.format('DROP TABLE %s', kept);
     RAISE NOTICE 'brought back % from %, % rows', kept_as, archive, row_count;
 END;

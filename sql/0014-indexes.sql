@@ -1,4 +1,6 @@
 -- Indexes of the small tables: what the pages filter and join by. Those of time_entries have files of their own.
+-- squawk-ignore-file require-concurrent-index-creation
+-- Building them takes no time worth the mention, as these tables are small.
 SET LOCAL lock_timeout = '1s';
 
 -- A failed CREATE INDEX CONCURRENTLY leaves an invalid index, which IF NOT EXISTS takes for a good one.

@@ -41,6 +41,21 @@ def for_one_transaction(path: Path) -> str:
     return path.read_text("ascii").replace(" CONCURRENTLY", "")
 
 
+def yoyo(
+    database: Any, *arguments: str, folder: Path = ROOT, url: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the stock yoyo command in a folder, with nothing but DATABASE_URL to tell it where to go."""
+    return subprocess.run(
+        [sys.executable, "-m", "yoyo", *arguments],
+        cwd=folder,
+        env={**os.environ, "DATABASE_URL": url or database.url},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
 class Start(subprocess.Popen[str]):
     """A started runner.py, for which nobody waits for ever; a block that lends it ends it."""
 
