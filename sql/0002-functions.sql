@@ -66,13 +66,17 @@ DECLARE
     table_owner NAME := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = relation);
 BEGIN
     IF NOT pg_has_role(table_owner, 'USAGE') THEN
-        RAISE EXCEPTION '% belongs to %, and only that role can roll it back: use its login', relation, table_owner;
+        RAISE insufficient_privilege USING MESSAGE = pg_catalog.format(
+            '%s belongs to %s, and only that role can roll it back: use its login', relation, table_owner
+        );
     ELSIF octet_length(archive) > 63 THEN
         RAISE EXCEPTION 'A rollback keeps the rows in a schema %, which is too long for a name: ALTER SCHEMA % RENAME TO a shorter one',
             archive, quote_ident(current_schema());
     ELSIF archive_owner IS NULL AND NOT has_database_privilege(current_database(), 'CREATE') THEN
-        RAISE EXCEPTION 'A rollback keeps the rows in the schema %, which % may not create: GRANT CREATE ON DATABASE % TO %',
-            archive, current_user, quote_ident(current_database()), quote_ident(current_user);
+        RAISE insufficient_privilege USING MESSAGE = pg_catalog.format(
+            'A rollback keeps the rows in the schema %s, which %s may not create: GRANT CREATE ON DATABASE %I TO %I',
+            archive, current_user, current_database(), current_user
+        );
     ELSIF archive_owner <> table_owner THEN
         RAISE EXCEPTION 'A rollback keeps the rows in the schema %, but that belongs to %, not to %: ALTER SCHEMA % OWNER TO %',
             archive, archive_owner, table_owner, quote_ident(archive), quote_ident(table_owner);
