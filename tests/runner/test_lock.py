@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, read_until, wait_for
+from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
 
 from startup.lock import ADVISORY_CLASS
 
 STALE = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 
 
 @contextlib.contextmanager
