@@ -90,16 +90,16 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
     with start_lock(connection, state.schema, configuration.lock_wait_seconds):
         state = read_state(connection, optional)  # another start may have been quicker
         if pending := migrations.pending(state.applied, files):
-            apply_migrations(connection, pending)
+            apply_migrations(connection, pending, seconds=configuration.lock_wait_seconds)
             state = read_state(connection, optional)
         if configuration.heal and (targets := heal.targets(compare(state), files, heal_severities)):
-            heal.heal(connection, state, files, targets)
+            heal.heal(connection, state, files, targets, seconds=configuration.lock_wait_seconds)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
             defaults.insert(connection, configuration)
         record_hashes(connection, [file for file in files if file.id in state.applied])
         if wanted := migrations.pending(state.applied, optional, state.fulfilled):
-            apply_optional(connection, wanted)
+            apply_optional(connection, wanted, seconds=configuration.lock_wait_seconds)
         return compare(read_state(connection, optional))
 
 

@@ -71,6 +71,11 @@ class MigrationFile:
         return self.directives.get("transactional", "true").lower() != "false"
 
     @property
+    def validates(self) -> bool:
+        """Whether all it does is validate the constraints that are NOT VALID."""
+        return re.search(r"^-- validates: constraints$", self.text, re.MULTILINE) is not None
+
+    @property
     def index(self) -> str:
         """The index that a non-transactional file builds."""
         from startup.statements import one_line
