@@ -71,16 +71,16 @@ class MigrationFile:
         return self.directives.get("transactional", "true").lower() != "false"
 
     @property
-    def validates(self) -> bool:
-        """Whether all it does is validate the constraints that are NOT VALID."""
-        return re.search(r"^-- validates: constraints$", self.text, re.MULTILINE) is not None
-
-    @property
     def index(self) -> str:
         """The index that a non-transactional file builds."""
         from startup.statements import one_line
 
         return re.search(r" IF NOT EXISTS (.+?) ON ", one_line(self.statements[-1]), re.IGNORECASE)[1]
+
+    @property
+    def validates(self) -> bool:
+        """Whether it looks at the rows of constraints that are NOT VALID, and may do so again at any time."""
+        return re.search(r"^-- validates: constraints$", self.text, re.MULTILINE) is not None
 
     @property
     def requires(self) -> str | None:

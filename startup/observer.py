@@ -65,7 +65,7 @@ class Observer:
         blockers, build = [text for (text,) in self._ask("blockers")], self._ask("index_progress")
         if blockers:
             more = f" and {len(blockers) - SHOWN} more" if len(blockers) > SHOWN else ""
-            self.held_up_by = ", ".join(blockers[:SHOWN]) + more
+            self.held_up_by = "; ".join(blockers[:SHOWN]) + more
         waiting = f": {self.held_up_by}" if blockers else ""
         if build:
             self._show_build(*build[0], waiting)
@@ -93,7 +93,7 @@ class Observer:
         self._reported = self._seconds
         if self._bar is not None:
             self._bar.clear()
-        log.write(line)
+        log.write(line[0].upper() + line[1:])
         if self._bar is not None:
             self._bar.refresh()
 
