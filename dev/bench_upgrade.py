@@ -1,8 +1,8 @@
 """`make bench-upgrade`: how long a single-row write waits while the schema is upgraded under it.
 
 A database as the first migrations leave it, before keys and indexes, is filled with time entries. Three writers insert,
-change and delete single entries, one changes projects, each in transactions of its own; a reader now and then keeps a
-transaction open for three seconds. Then `runner.py migrate` brings the database to this version, and on to the next
+change and delete single entries, one changes projects, each in transactions of its own; a reader again and again keeps
+a transaction open for three seconds. Then `runner.py migrate` brings the database to this version, and on to the next
 release (tests/sql/example_upgrade). What is printed is the longest wait of a write in each phase.
 """
 
@@ -21,7 +21,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg2
-from database import LocalServer, make_database
+from database import DATABASE, SUPERUSER, LocalServer, make_database
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "tests" / "sql" / "example_upgrade"
@@ -33,7 +33,8 @@ USERS, PROJECTS, TASKS = 50, 200, 1000
 
 FILL = """
 INSERT INTO users (username) SELECT 'user ' || n FROM generate_series(1, %(users)s) AS n;
-INSERT INTO projects (name, client) SELECT 'Project ' || n, 'Client ' || n %% 20 FROM generate_series(1, %(projects)s) AS n;
+INSERT INTO projects (name, client)
+SELECT 'Project ' || n, 'Client ' || n %% 20 FROM generate_series(1, %(projects)s) AS n;
 INSERT INTO tasks (project_id, name, created_by)
 SELECT 1 + n %% %(projects)s, 'Task ' || n, 1 + n %% %(users)s FROM generate_series(1, %(tasks)s) AS n;
 INSERT INTO time_entries (user_id, project_id, task_id, start_time, end_time, notes)
@@ -58,7 +59,7 @@ def main() -> None:
         keep_what_comes_before_the_keys(before)
         add_next_release(following)
         migrate(before, server.url(), {"HEAL": "off"})
-        seconds = fill(server.url(), entries)
+        seconds = fill(server.url(DATABASE, SUPERUSER), entries)
         print(f"{entries:,} time entries, loaded in {seconds:.0f} s", flush=True)
 
         traffic = Traffic(server.url(), entries)
@@ -178,7 +179,7 @@ class Traffic:
         cursor.execute("SELECT count(*) FROM time_entries WHERE id < 1000")
         self._ended.wait(READER_SECONDS)
         cursor.execute("COMMIT")
-        self._ended.wait(random.uniform(1, 5))
+        self._ended.wait(random.uniform(0.5, 1.5))
 
 
 def report(phases: list[tuple[str, float, float]], writes: list[tuple[float, float]], retries: int) -> None:
