@@ -7,10 +7,10 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashe
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint snapshot bench lock
+.PHONY: help run test lint snapshot bench bench-upgrade lock
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with a database in .data unless DATABASE_URL is set
 	@if [ -n "$$DATABASE_URL$$DATABASE_URL_FILE$$PGHOST$$PGHOSTADDR$$PGSERVICE$$PGDATABASE" ]; then \
@@ -35,6 +35,9 @@ snapshot: $(VENV)/.installed-local ## Write sql/runner/schema.txt anew from the 
 
 bench: $(VENV)/.installed-dev ## Measure the speed of a start
 	@exec $(DATABASE) --temporary -- $(RUN) dev/bench.py
+
+bench-upgrade: $(VENV)/.installed-dev ## Measure how long a write waits during an upgrade; ARGS=--entries=500000 is a quick look
+	@exec $(RUN) dev/bench_upgrade.py $(ARGS)
 
 # uv resolves for every platform and Python version at once, which pip's own tools do for one.
 lock: $(VENV)/.created ## Renew requirements*.txt from requirements*.in (UPGRADE=--upgrade for newer versions)

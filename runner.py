@@ -105,17 +105,17 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
 
         state = verification.state
         if pending := migrations.pending(state.applied, files):
-            apply_migrations(connection, pending, before_each=lock.require_row)
+            apply_migrations(connection, pending, lock.require_row, configuration.lock_wait_seconds)
             state = read_state(connection, optional)
         if configuration.heal and (targets := heal.targets(compare(state), files, heal_severities)):
             lock.require_row()
-            heal.heal(connection, state, files, targets)
+            heal.heal(connection, state, files, targets, seconds=configuration.lock_wait_seconds)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
             defaults.insert(connection, configuration)
         record_hashes(connection, [file for file in files if file.id in state.applied])
         if wanted := migrations.pending(state.applied, optional, state.fulfilled):
-            apply_optional(connection, wanted, before_each=lock.require_row)
+            apply_optional(connection, wanted, lock.require_row, configuration.lock_wait_seconds)
         return compare(read_state(connection, optional))
 
 

@@ -8,7 +8,7 @@ from _thread import allocate_lock, start_new_thread  # `threading` takes longer 
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import get_wait_callback, parse_dsn, set_wait_callback
 
 from startup import log
 from startup.errors import DatabaseUnusableError
@@ -62,10 +62,14 @@ def connect(conninfo: str, connect_timeout: int = 5, primary: bool = True) -> Co
         parameters.setdefault("connect_timeout", connect_timeout)
     if primary and parameters.get("target_session_attrs", "any") in ("any", "prefer-standby"):
         parameters["target_session_attrs"] = "primary"
+    wait_callback = get_wait_callback()
+    set_wait_callback(None)  # with one, libpq keeps neither to connect_timeout nor to the order of the hosts
     try:
         connection = psycopg2.connect(**parameters)
     except UnicodeDecodeError as error:  # the server's message is in another encoding, or it is no PostgreSQL
         raise psycopg2.OperationalError(error.object.decode("utf-8", "replace")) from None
+    finally:
+        set_wait_callback(wait_callback)
     connection.autocommit = True
     return connection
 
@@ -82,7 +86,7 @@ def wait_for_database(conninfo: str, seconds: int, primary: bool = True, setting
     while True:
         remaining = deadline - time.monotonic()
         try:
-            return _connect_interruptibly(conninfo, round(max(2, min(5, remaining))), primary)
+            return connect_interruptibly(conninfo, round(max(2, min(5, remaining))), primary)
         except psycopg2.OperationalError as error:
             reasons = _reasons(error)
         reason, remedy = "; ".join(reasons), _remedy(reasons, conninfo)
@@ -102,7 +106,7 @@ def wait_for_database(conninfo: str, seconds: int, primary: bool = True, setting
         time.sleep(POLL_SECONDS)
 
 
-def _connect_interruptibly(conninfo: str, connect_timeout: int, primary: bool) -> Connection:
+def connect_interruptibly(conninfo: str, connect_timeout: int, primary: bool) -> Connection:
     """connect() in a thread: while libpq looks up a name or waits for an answer, no signal gets through to Python."""
     outcome: list[Connection | Exception] = []
     done = allocate_lock()
