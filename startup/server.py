@@ -110,13 +110,16 @@ def _gunicorn_arguments() -> dict:
             config.set(name, value)
         config.validate()
         _ = config.address, "worker_class" in arguments and config.worker_class  # read, and so checked
+    except UsageError:
+        raise
     except Exception as error:  # Gunicorn raises all sorts, and catches them just so
         _reject(str(error))
     return arguments
 
 
 def _reject(reason: str) -> None:
-    raise UsageError(f"GUNICORN_CMD_ARGS is wrong: {' '.join(reason.split())}. gunicorn --help lists the options")
+    sentence = " ".join(reason.partition("[Traceback")[0].split()).rstrip(" .:")
+    raise UsageError(f"GUNICORN_CMD_ARGS is wrong: {sentence}. gunicorn --help lists the options")
 
 
 def _listen(configuration: Configuration, backlog: int | None = BACKLOG) -> socket.socket:
