@@ -60,6 +60,7 @@ def become_gunicorn(configuration: Configuration, probe=None) -> None:
     log.write(f"Serving on {bind or _url(configuration)}")
     os.environ["LISTEN_ADDRESS"] = configuration.listen_address  # gunicorn.conf.py reads them again
     os.environ["PORT"] = str(configuration.port)
+    os.environ["PYTHONSAFEPATH"] = "1"  # at SIGUSR2 Gunicorn runs itself as a script, whose folder has a package http
     os.chdir(PROJECT)
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)  # until let_signals_through(); exec keeps what is pending
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"])
