@@ -17,8 +17,8 @@ from startup import progress
 
 REQUEST_SECONDS = 5  # how long a client may take for its request
 HANDOVER_SECONDS = 1  # the same, once Gunicorn is to take over
-MOST_CLIENTS = 200  # the start needs open files too; further clients wait in the backlog
-LONGEST_REQUEST = 32_768  # bytes, without the body
+MOST_CLIENTS = 200  # the start needs open files too; the oldest gives way to the next
+LONGEST_REQUEST = 32_768  # bytes; a body that comes later does not count
 RETRY_AFTER_SECONDS = 5
 
 
@@ -26,9 +26,10 @@ class Probe:
     """Answers on a listening socket, in a thread of its own, until it is asked for the socket."""
 
     def __init__(self, listener: socket.socket):
+        listener.setblocking(False)
         self._listener = listener
-        self._listener.setblocking(False)
-        self._clients: dict[socket.socket, _Client] = {}
+        self._clients: dict[socket.socket, _Client] = {}  # the oldest first
+        self._selector = selectors.DefaultSelector()
         self._asked_to_end, self._ask_to_end = os.pipe()
         self._ended = allocate_lock()
         self._ended.acquire()
@@ -45,39 +46,29 @@ class Probe:
 
     def _run(self) -> None:
         try:
-            with selectors.DefaultSelector() as selector:
-                self._answer_until_asked_to_end(selector)
-                self._answer_the_last(selector)
+            self._selector.register(self._listener, selectors.EVENT_READ)
+            self._selector.register(self._asked_to_end, selectors.EVENT_READ)
+            while self._asked_to_end not in (ready := self._serve()):
+                if self._listener in ready:
+                    self._accept()
+            self._selector.unregister(self._asked_to_end)
+            self._selector.unregister(self._listener)
+            self._answer_the_last()
         finally:
             self._ended.release()
 
-    def _answer_until_asked_to_end(self, selector: selectors.BaseSelector) -> None:
-        selector.register(self._asked_to_end, selectors.EVENT_READ)
-        listening = False
-        while True:
-            has_room = len(self._clients) < MOST_CLIENTS
-            if has_room and not listening:
-                selector.register(self._listener, selectors.EVENT_READ)
-            if listening and not has_room:
-                selector.unregister(self._listener)
-            listening = has_room
-            ready = self._serve(selector)
-            if self._asked_to_end in ready:
-                break
-            if self._listener in ready:
-                self._accept(selector)
-        selector.unregister(self._asked_to_end)
-        if listening:
-            selector.unregister(self._listener)
-
-    def _answer_the_last(self, selector: selectors.BaseSelector) -> None:
+    def _answer_the_last(self) -> None:
         latest = time.monotonic() + HANDOVER_SECONDS
         for client in self._clients.values():
             client.deadline = min(client.deadline, latest)
         while self._clients:
-            self._serve(selector)
+            self._serve()
 
-    def _accept(self, selector: selectors.BaseSelector) -> None:
+    def _accept(self) -> None:
+        if len(self._clients) >= MOST_CLIENTS:
+            oldest = next(iter(self._clients))
+            self._clients[oldest].expire()
+            self._close(oldest)
         try:
             connection, _ = self._listener.accept()
         except BlockingIOError:
@@ -87,13 +78,13 @@ class Probe:
             return
         connection.setblocking(False)
         self._clients[connection] = _Client(connection)
-        selector.register(connection, selectors.EVENT_READ)
+        self._selector.register(connection, selectors.EVENT_READ)
 
-    def _serve(self, selector: selectors.BaseSelector) -> list:
+    def _serve(self) -> set:
         """Wait until something happens, and go on with the clients that it concerns; give all that is ready."""
         deadlines = [client.deadline for client in self._clients.values()]
         timeout = max(0, min(deadlines) - time.monotonic()) if deadlines else None
-        ready = [key.fileobj for key, _ in selector.select(timeout)]
+        ready = {key.fileobj for key, _ in self._selector.select(timeout)}
         now = time.monotonic()
         for connection, client in [*self._clients.items()]:
             if connection in ready:
@@ -101,10 +92,13 @@ class Probe:
             if client.deadline <= now:
                 client.expire()
             if client.done:
-                selector.unregister(connection)
-                del self._clients[connection]
-                connection.close()
+                self._close(connection)
         return ready
+
+    def _close(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        del self._clients[connection]
+        connection.close()
 
 
 class _Client:
@@ -130,7 +124,8 @@ class _Client:
         elif not self.answered:
             self.request += received
             head, complete, body = self.request.replace(b"\r\n", b"\n").lstrip(b"\n").partition(b"\n\n")
-            if complete or len(head) > LONGEST_REQUEST or (head and not head[:1].isalpha()):  # isalpha: TLS, say
+            is_none = len(self.request) > LONGEST_REQUEST or (head and not head[:1].isalpha())  # TLS, say
+            if complete or is_none:
                 self._answer(answer_to(head.partition(b"\n")[0]))
                 # Closing over a body that nobody has read would reset the connection, and the answer be lost.
                 self.done = self.done or (complete and not body and head.startswith((b"GET ", b"HEAD ")))

@@ -329,8 +329,8 @@ def test_a_socket_of_gunicorns_own_cannot_be_answered_on(arguments, run_runner):
 def test_clients_that_are_silent_or_slow_hold_up_neither_others_nor_the_handover(start):
     port = closed_port()
     with start(port) as (runner, go_on), contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(150)]
-        for client in silent[:75]:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(300)]
+        for client in silent[::2]:
             client.sendall(b"GET /readyz HTTP/1.1\r\nHost: ")
         assert runner.get(port) == (200, "ok")
         go_on()
@@ -382,6 +382,15 @@ def test_five_hundred_connections_at_the_handover_are_all_answered(start):
         runner.says("Serving on ")
     assert set(answers) <= {b"200", b"503"}
     assert sum(answers.values()) == 500
+
+
+def test_a_client_that_never_stops_sending_is_left(start_once):
+    with socket.create_connection(("127.0.0.1", start_once), timeout=30) as client:
+        deadline = time.monotonic() + 30
+        with pytest.raises(ConnectionError):
+            while time.monotonic() < deadline:
+                client.sendall(b"\n")
+                time.sleep(0.05)
 
 
 # --- Gunicorn's own ways with a socket that it was given ---
