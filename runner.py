@@ -30,12 +30,12 @@ from startup.verification import Verification, compare
 
 def serve(configuration) -> None:
     """Become Gunicorn on a database that has just been proven right."""
-    from startup.server import become_gunicorn, check_port
+    from startup.server import become_gunicorn, prepare
 
-    check_port(configuration)
+    probe = prepare(configuration)
     verification = migrate(configuration, heal_severities=("error",))
     require_secret_key(configuration, verification.state)
-    become_gunicorn(configuration)
+    become_gunicorn(configuration, probe)
 
 
 def migrate(configuration, heal_severities=("error", "warning")) -> Verification:

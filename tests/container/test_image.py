@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from installation import migration_files
+from installation import HELD, WAITING, held_up, migration_files, wait_for
 from listeners import closed_port
 
 pytestmark = [pytest.mark.needs("podman"), pytest.mark.needs("root"), pytest.mark.only_pg("pg18")]
@@ -116,6 +116,26 @@ def test_it_serves_and_ends_by_sigterm(image, database, options):
         assert "gunicorn" in podman("exec", name, "cat", "/proc/1/cmdline").stdout
         assert stop(name) == 0
         assert "Traceback" not in podman("logs", name).stderr
+
+
+def test_it_is_healthy_and_not_ready_while_it_migrates(image, database, tmp_path):
+    (tmp_path / "held.sql").write_text(HELD)
+    last = max(int(path.name[:4]) for path in (ROOT / "sql").glob("[0-9]*.sql"))
+    port = free_port()
+    options = (
+        f"--env=DATABASE_URL={database.url}",
+        f"--env=PORT={port}",
+        "--env=STARTUP_PROBE=on",
+        f"--volume={tmp_path / 'held.sql'}:/app/sql/{last + 1:04}-held.sql:ro",
+    )
+    with held_up(database) as go_on, container(image, options=(*HARDENED, *STRANGER, *options)) as name:
+        assert answer_of(f"http://127.0.0.1:{port}/readyz", name) == 503
+        wait_for(lambda: database.query(f"SELECT {WAITING}"))
+        assert podman("healthcheck", "run", name, check=False).returncode == 0
+        go_on()
+        wait_for(lambda: answer_of(f"http://127.0.0.1:{port}/readyz", name) == 200)
+        assert podman("healthcheck", "run", name, check=False).returncode == 0
+        assert stop(name) == 0
 
 
 def test_it_is_unhealthy_while_nothing_answers(image):
