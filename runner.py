@@ -73,9 +73,6 @@ def _something_to_do(configuration, verification, files, optional, heal_severiti
 
 def _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities):
     """Everything that writes, under the lock; gives the verification afterwards."""
-    from startup.apply import apply_migrations, apply_optional, record_hashes
-    from startup.lock import start_lock
-
     state = verification.state
     pending = migrations.pending(state.applied, files)
     migrations.check_contents(pending + migrations.pending(state.applied, optional))
@@ -86,6 +83,8 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
         return verification
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema})
+    from startup.apply import apply_migrations, apply_optional, record_hashes  # longer than an idle session may live
+    from startup.lock import start_lock
 
     with start_lock(connection, state.schema, configuration.lock_wait_seconds):
         state = read_state(connection, optional)  # another start may have been quicker

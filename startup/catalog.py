@@ -13,6 +13,14 @@ SCHEMA_KINDS = frozenset(
 SNAPSHOT = os.path.join(FOLDER, "runner", "schema.txt")
 YOYO_TABLES = frozenset(["_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock"])
 
+# Goes in one message with each question, and ends with it: behind a pooler the session is not ours to set.
+# What the role sets for its other sessions neither cuts a question short nor changes how the answer reads.
+FOR_A_QUESTION = """
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = '5s';
+SET LOCAL quote_all_identifiers = off;
+"""
+
 
 def question(name: str) -> str:
     """The text of sql/runner/NAME.sql."""
@@ -98,7 +106,7 @@ def read_state(connection, optional=()) -> State:
         f"UNION ALL SELECT 'optional', '{file.id}', ({file.requires})::text, NULL" for file in optional if file.requires
     ]
     with connection.cursor() as cursor:
-        _ask(cursor, "\n".join([question("catalog"), *conditions]))
+        ask(cursor, "\n".join([question("catalog"), *conditions]))
         for kind, name, definition, note in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
             if kind in SCHEMA_KINDS:
                 state.objects.setdefault(f"{kind} {name}", []).append(definition)
@@ -123,16 +131,22 @@ def read_state(connection, optional=()) -> State:
                 f" GRANT USAGE ON SCHEMA ... TO {state.server['role']}, or ALTER ROLE ... SET search_path"
             )
         if questions:
-            _ask(cursor, "\nUNION ALL\n".join(questions))
+            ask(cursor, "\nUNION ALL\n".join(questions))
             for kind, name, first, second in cursor.fetchall():
                 _note_answer(state, kind, name, first, second)
     return state
 
 
-def _ask(cursor, statement: str) -> None:
-    """Ask a question; a table that somebody has locked must not hold a start for ever."""
-    try:  # two statements in one message are one transaction
-        cursor.execute(f"SET LOCAL lock_timeout = '5s';\n{statement}")
+def ask(cursor, statement: str, parameters=None) -> None:
+    """Ask a question of the catalog; a table that somebody has locked must not hold a start for ever.
+
+    Raises DatabaseUnusableError.
+    """
+    settings = FOR_A_QUESTION
+    if cursor.connection.info.server_version >= 170000:
+        settings = f"SET LOCAL transaction_timeout = 0;{settings}"
+    try:  # several statements in one message are one transaction
+        cursor.execute(f"{settings}{statement}", parameters)
     except LockNotAvailable:
         raise DatabaseUnusableError(
             "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
