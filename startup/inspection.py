@@ -19,8 +19,7 @@ def wait(configuration) -> None:
     state = read_state(connection)
     tell_connection(connection, state, began)
     with connection.cursor() as cursor:
-        ask(cursor, question("server"))
-        version, encoding, time_zone, role, kind = cursor.fetchone()
+        ((version, encoding, time_zone, role, kind),) = ask(cursor, question("server"))
     obstacles = lacking(connection, state)
     privileges = "some that a migration needs are missing" if obstacles else "all that a migration needs"
     log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}")

@@ -67,8 +67,7 @@ def require_readable_ledger(state: State) -> None:
 def lacking(connection, state: State) -> list[str]:
     """What this role lacks to migrate, a sentence a privilege. Other people's tables do not count."""
     with connection.cursor() as cursor:
-        ask(cursor, question("privileges"), {"schema": state.schema})
-        lacks = cursor.fetchall()
+        lacks = ask(cursor, question("privileges"), {"schema": state.schema})
     ours = {name if type_of(name) == "function" else f"table {table_of(name)}" for name in read_snapshot()}
     yoyos = {f"table {name}" for name in YOYO_TABLES}
     not_owned = {name for name, privilege, _ in lacks if privilege.startswith("ownership")}
