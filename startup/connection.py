@@ -230,6 +230,8 @@ def _advice(reason: str) -> str:
     """What to do about a reason that did not pass."""
     if "hot standby mode" in reason or "read-only" in reason:
         return "Promote it, or give DATABASE_URL the primary"
+    if "No space left on device" in reason:
+        return "Make room on the disk of the server"
     return "Start it, see whether PostgreSQL is what listens there, or correct DATABASE_URL"
 
 
