@@ -80,8 +80,6 @@ def _something_to_do(configuration, verification, files, optional, heal_severiti
 
 def _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities):
     """Everything that writes, under the lock; gives the verification afterwards."""
-    from startup.lock import start_lock
-
     state = verification.state
     pending = migrations.pending(state.applied, files)
     migrations.check_contents(pending + migrations.pending(state.applied, optional))
@@ -92,6 +90,7 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
         return verification
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema})
+    from startup.lock import start_lock
 
     def still_to_do() -> bool:
         nonlocal verification

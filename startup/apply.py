@@ -295,7 +295,8 @@ def _statement(error: psycopg2.Error) -> str:
 
 
 def first_line(error: psycopg2.Error) -> str:
-    """The database's own message, with its detail, on one line."""
+    """The database's own message, with its detail and its hint, on one line."""
     unsaid = re.sub(r"^\w+:  ", "", str(error).strip()).partition("\n")[0] or "no reason given"
-    parts = [error.diag.message_primary or unsaid, error.diag.message_detail or ""]
+    hint = f"({error.diag.message_hint.removesuffix('.')})" if error.diag.message_hint else ""
+    parts = [error.diag.message_primary or unsaid, error.diag.message_detail or "", hint]
     return " ".join(" ".join(parts).split()).removesuffix(".")

@@ -206,15 +206,36 @@ def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
                 folder = tmp_path_factory.mktemp(id)
                 local = LocalServer(folder, binaries=binaries, settings=FAST, listen_tcp=True)
                 stack.enter_context(local)
-                with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
-                    connection.autocommit = True
-                    with connection.cursor() as cursor:
-                        cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
-                        cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
-                running[id] = Server(id, local)
+                running[id] = with_roles(id, local)
             return running[id]
 
         yield server_of
+
+
+def with_roles(id: str, local: LocalServer) -> Server:
+    """Make the roles of the tests on a server that has just been started for the first time."""
+    with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
+            cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
+    return Server(id, local)
+
+
+@pytest.fixture(scope="session")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., contextlib.AbstractContextManager[Server]]:
+    """Return a context manager that lends a server which is started for the test alone."""
+
+    @contextlib.contextmanager
+    def lend(id: str = WHEEL, folder: Path | None = None, **options: Any) -> Iterator[Server]:
+        """Start it in `folder`; `options` are those of LocalServer, its settings are added to the quick ones."""
+        settings = FAST | options.pop("settings", {})
+        folder = folder or tmp_path_factory.mktemp(f"own-{id}")
+        options.setdefault("binaries", None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))])
+        with LocalServer(folder, settings=settings, listen_tcp=True, **options) as local:
+            yield with_roles(id, local)
+
+    return lend
 
 
 @pytest.fixture(scope="session")
