@@ -15,7 +15,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,6 +194,29 @@ class Database:
             cursor.execute(sql, parameters or None)
 
 
+@contextlib.contextmanager
+def running_server(
+    id: str, folder: Path, settings: Mapping[str, str] | None = None, hba: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Lend a new server of that id, with its data in `folder`; `settings` are added to those of a fast one."""
+    binaries = None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))]
+    with LocalServer(
+        folder, binaries=binaries, settings={**FAST, **(settings or {})}, hba=hba, listen_tcp=True
+    ) as local:
+        with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
+                cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
+        yield Server(id, local)
+
+
+@pytest.fixture(scope="session")
+def new_server() -> Callable[..., contextlib.AbstractContextManager[Server]]:
+    """Return running_server(), for tests that need a server of their own, to stop it or to copy it."""
+    return running_server
+
+
 @pytest.fixture(scope="session")
 def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
     """Return a function that gives the server of that id, which it starts when it is first asked for."""
@@ -202,16 +225,7 @@ def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
 
         def server_of(id: str) -> Server:
             if id not in running:
-                binaries = None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))]
-                folder = tmp_path_factory.mktemp(id)
-                local = LocalServer(folder, binaries=binaries, settings=FAST, listen_tcp=True)
-                stack.enter_context(local)
-                with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
-                    connection.autocommit = True
-                    with connection.cursor() as cursor:
-                        cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
-                        cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
-                running[id] = Server(id, local)
+                running[id] = stack.enter_context(running_server(id, tmp_path_factory.mktemp(id)))
             return running[id]
 
         yield server_of

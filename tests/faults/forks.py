@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 SECONDS = 120
@@ -59,12 +59,18 @@ class Forks:
         self._log.unlink()
 
     @contextlib.contextmanager
-    def start(self, *arguments: str, url: str, **environment: str) -> Iterator[Start]:
-        """Lend a start with DATABASE_URL set; the block ends when it has ended (its code is negative for a kill)."""
+    def start(
+        self, *arguments: str, url: str, before: Callable[[Start], object] = lambda start: None, **environment: str
+    ) -> Iterator[Start]:
+        """Lend a start with DATABASE_URL set; the block ends when it has ended (its code is negative for a kill).
+
+        `before` is called with it when it is there and has not begun.
+        """
         self._tell({"arguments": arguments, "environment": {"DATABASE_URL": url, **environment}})
         start = Start(int(self._parent.stdout.readline()))
         watchdog = threading.Timer(SECONDS, start.kill)
         watchdog.start()
+        before(start)
         try:
             self._tell("go on")
             yield start

@@ -28,10 +28,14 @@ DAMAGE = """
 
 
 class Undisturbed(NamedTuple):
-    """A start that nobody disturbed: its statements, and what it made of the database."""
+    """A start that nobody disturbed: its statements, and what it made of the database.
+
+    A crash may skip numbers of a sequence: `unnumbered` is the outcome without the ids that this would change.
+    """
 
     statements: list[str]
     outcome: Outcome
+    unnumbered: Outcome
 
     def describe(self, place: Place) -> str:
         """The place in words."""
@@ -65,14 +69,28 @@ class Laboratory:
             with self.database(origin) as database:
                 start, statements = self.interrupted(database, Place(0, "never"), lambda start: None)
                 assert start.code == 0, start.said
-                self._undisturbed[origin] = Undisturbed(statements, outcome_of(database))
+                self._undisturbed[origin] = Undisturbed(
+                    statements, outcome_of(database), outcome_of(database, numbered=False)
+                )
         return self._undisturbed[origin]
 
-    def interrupted(self, database: Any, place: Place, action: Callable[[Start], None]) -> tuple[Start, list[str]]:
-        """Let a start run to its end, which `action` may bring; give it and the statements that it came to."""
+    def interrupted(
+        self,
+        database: Any,
+        place: Place,
+        action: Callable[[Start], object],
+        meanwhile: Callable[[], object] = lambda: None,
+        url: Callable[[str], str] = str,
+    ) -> tuple[Start, list[str]]:
+        """Let a start run to its end, which `action` may bring; give it and the statements that it came to.
+
+        `action` runs in a thread of the proxy, `meanwhile` in the caller's, and `url` changes the URL of the proxy.
+        """
         with Proxy(self.server.port) as proxy:
-            with self.forks.start("migrate", url=proxy.url(database.url)) as start:
-                proxy.interrupt(place, lambda: action(start))
+            started: list[Start] = []
+            proxy.interrupt(place, lambda: action(started[0]))
+            with self.forks.start("migrate", url=url(proxy.url(database.url)), before=started.append) as start:
+                meanwhile()
             return start, proxy.statements
 
     def killed(self, database: Any, place: Place) -> Start:
@@ -81,14 +99,19 @@ class Laboratory:
         assert start.code == (0 if len(statements) < place.number else -9), start.said
         return start
 
-    def require_convergence(self, database: Any, expected: Outcome, after: str) -> None:
+    def require_convergence(self, database: Any, expected: Outcome, *, numbered: bool = True) -> None:
         """See that the next start, by itself, brings the database to where it would be without the disturbance."""
         start = self.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
+        require_same(outcome_of(database, numbered=numbered), expected)
+
+    @contextlib.contextmanager
+    def telling(self, place: Place, undisturbed: Undisturbed) -> Iterator[None]:
+        """Add to a failure where the start was disturbed."""
         try:
-            assert start.code == 0, start.said
-            require_same(outcome_of(database), expected)
+            yield
         except AssertionError as error:
-            error.add_note(f"on PostgreSQL {self.server.version}, disturbed {after}")
+            error.add_note(f"on PostgreSQL {self.server.version}, disturbed {undisturbed.describe(place)}")
             raise
 
 

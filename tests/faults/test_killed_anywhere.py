@@ -38,9 +38,9 @@ def test_killed_at_any_statement(laboratory, origin, share):
     numbers = range(1, len(undisturbed.statements) + 1)
     places = [Place(number, moment) for number in numbers for moment in MOMENTS]
     for place in some(places, 32 if laboratory.server.id == "pg18" else 8)[share::SHARES]:
-        with laboratory.database(origin) as database:
+        with laboratory.database(origin) as database, laboratory.telling(place, undisturbed):
             laboratory.killed(database, place)
-            laboratory.require_convergence(database, undisturbed.outcome, undisturbed.describe(place))
+            laboratory.require_convergence(database, undisturbed.outcome)
 
 
 @pytest.mark.parametrize("moment", MOMENTS if NIGHTLY else ["sent", "after"])
@@ -55,7 +55,7 @@ def test_killed_at_every_statement_in_turn(laboratory, moment):
             if (count := applied_in(database)) > applied:
                 applied, number = count, 1
                 fill(database)
-        laboratory.require_convergence(database, expected, f"{moment} each of its statements")
+        laboratory.require_convergence(database, expected)
 
 
 def migrated_step_by_step(laboratory):
@@ -88,9 +88,8 @@ def test_killed_at_random_moments(laboratory, installation, share):
                     time.sleep(seconds)
                     process.kill()
                     process.communicate()
-            laboratory.require_convergence(
-                database, laboratory.undisturbed(origin).outcome, f"{kills} s after its starts, FAULTS_SEED={SEED}"
-            )
+            print(f"FAULTS_SEED={SEED}: {origin}, killed {kills} s after its starts")  # shown where it fails
+            laboratory.require_convergence(database, laboratory.undisturbed(origin).outcome)
 
 
 @pytest.mark.parametrize("origin", ["empty", "damaged"])
@@ -100,7 +99,7 @@ def test_a_lock_row_that_a_killed_start_left_is_gone_after_the_next_start(labora
     with laboratory.database(origin) as database:
         laboratory.killed(database, Place(len(undisturbed.statements) - 2, "after"))
         assert database.query("SELECT count(*) FROM yoyo_lock WHERE pid < 0") == [(1,)]
-        laboratory.require_convergence(database, undisturbed.outcome, "before it gave back its lock")
+        laboratory.require_convergence(database, undisturbed.outcome)
 
 
 def test_a_killed_index_build_is_given_up_and_done_again(migrated, installation):
