@@ -73,6 +73,7 @@ def _something_to_do(configuration, verification, files, optional, heal_severiti
     return bool(
         migrations.pending(state.applied, files)
         or defaults.missing(state)
+        or state.has_rows.get("dead lock")  # a hand-run yoyo would wait for it, for ever
         or migrations.pending(state.applied, optional, state.fulfilled)
         or (configuration.heal and heal.targets(verification, files, heal_severities))
     )

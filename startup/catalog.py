@@ -63,7 +63,8 @@ class State:
     applied     migration id -> when it was applied, in UTC
     hashes      migration id -> (raw hash, normalised hash) of the file as it was applied
     marks       what earlier starts noted: name -> value
-    has_rows    table -> whether it holds a row, for settings and app_secrets
+    has_rows    table -> whether it holds a row, for settings and app_secrets; 'dead lock' -> whether a start was killed
+                and left its row in yoyo_lock
     ledger_readable  whether this role may read the list of applied migrations
     positions   'users.id' -> (highest id or None, last value that the sequence gave)
     """

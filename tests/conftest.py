@@ -194,6 +194,23 @@ class Database:
             cursor.execute(sql, parameters or None)
 
 
+@contextlib.contextmanager
+def running_server(id: str, folder: Path, **options: Any) -> Iterator[Server]:
+    """Lend a new server of that id, with its data in `folder`.
+
+    `options` are those of LocalServer; its settings are added to those of a quick server.
+    """
+    settings = FAST | options.pop("settings", {})
+    options.setdefault("binaries", None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))])
+    with LocalServer(folder, settings=settings, listen_tcp=True, **options) as local:
+        with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
+                cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
+        yield Server(id, local)
+
+
 @pytest.fixture(scope="session")
 def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
     """Return a function that gives the server of that id, which it starts when it is first asked for."""
@@ -202,38 +219,18 @@ def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
 
         def server_of(id: str) -> Server:
             if id not in running:
-                binaries = None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))]
-                folder = tmp_path_factory.mktemp(id)
-                local = LocalServer(folder, binaries=binaries, settings=FAST, listen_tcp=True)
-                stack.enter_context(local)
-                running[id] = with_roles(id, local)
+                running[id] = stack.enter_context(running_server(id, tmp_path_factory.mktemp(id)))
             return running[id]
 
         yield server_of
-
-
-def with_roles(id: str, local: LocalServer) -> Server:
-    """Make the roles of the tests on a server that has just been started for the first time."""
-    with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
-            cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
-    return Server(id, local)
 
 
 @pytest.fixture(scope="session")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., contextlib.AbstractContextManager[Server]]:
     """Return a context manager that lends a server which is started for the test alone."""
 
-    @contextlib.contextmanager
-    def lend(id: str = WHEEL, folder: Path | None = None, **options: Any) -> Iterator[Server]:
-        """Start it in `folder`; `options` are those of LocalServer, its settings are added to the quick ones."""
-        settings = FAST | options.pop("settings", {})
-        folder = folder or tmp_path_factory.mktemp(f"own-{id}")
-        options.setdefault("binaries", None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))])
-        with LocalServer(folder, settings=settings, listen_tcp=True, **options) as local:
-            yield with_roles(id, local)
+    def lend(id: str = WHEEL, folder: Path | None = None, **options: Any) -> contextlib.AbstractContextManager[Server]:
+        return running_server(id, folder or tmp_path_factory.mktemp(f"own-{id}"), **options)
 
     return lend
 

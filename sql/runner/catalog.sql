@@ -129,6 +129,12 @@ LEFT JOIN (
             'migration_hashes', '{migration_id, raw_sha256, normalised_sha256}',
             'SELECT ''hash'', migration_id::text, raw_sha256::text, normalised_sha256::text FROM %s'
         ),
+        (
+            -- The row of a start that was killed: its session is gone.
+            'yoyo_lock', '{pid}',
+            'SELECT ''rows'', ''dead lock'', (EXISTS (SELECT FROM %s WHERE pid < 0 AND NOT EXISTS'
+                ' (SELECT FROM pg_stat_get_activity(-pid))))::text, NULL'
+        ),
         ('startup_marks', '{name, value}', 'SELECT ''mark'', name::text, value::text, NULL FROM %s'),
         ('settings', '{}', 'SELECT ''rows'', ''settings'', (EXISTS (SELECT FROM %s))::text, NULL'),
         ('app_secrets', '{}', 'SELECT ''rows'', ''app_secrets'', (EXISTS (SELECT FROM %s))::text, NULL')
