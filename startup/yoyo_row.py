@@ -49,6 +49,7 @@ class YoyoRow:
             if not self.is_held() and self._row:
                 self._remove_of_yoyo()
         except LockNotAvailable:
+            self._row = None  # what was seen before may be gone
             return False
         return not self._is_alive()
 
