@@ -49,6 +49,7 @@ class YoyoRow:
             if not self.is_held() and self._row:
                 self._remove_of_yoyo()
         except LockNotAvailable:
+            self._row = None  # what was seen before may be gone
             return False
         return not self._is_alive()
 
@@ -95,7 +96,7 @@ class YoyoRow:
         more = len(self._candidates) - NAMED_SESSIONS
         sessions = "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
         if not self._candidates:
-            evidence = "whether it is alive cannot be seen, for a pooler stands before the database"
+            evidence = "of which a pooler hides whether it is alive"
         elif any(is_yoyos for *_, is_yoyos in self._candidates):
             evidence = f"alive: {sessions}"
         else:
@@ -167,4 +168,6 @@ class YoyoRow:
             (self._taken,),
         )
         ids = [id for (id,) in self._cursor.fetchall()]
-        return f"{', '.join(ids)} stay applied" if ids else "nothing had been applied yet"
+        if not ids:
+            return "nothing had been applied yet"
+        return f"{', '.join(ids)} {'stays' if len(ids) == 1 else 'stay'} applied"

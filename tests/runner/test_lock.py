@@ -1,14 +1,31 @@
 """One start at a time: who waits, for whom, for how long, and what a yoyo run by hand has to do with it."""
 
 import contextlib
+import hashlib
 import re
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 
 import psycopg2
 import pytest
-from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
+from installation import (
+    HELD,
+    ROOT,
+    WAITING,
+    Start,
+    contents_of,
+    errors_in,
+    held_up,
+    migration_files,
+    read_until,
+    wait_for,
+)
 
-from startup.lock import ADVISORY_CLASS
+from startup import progress
+from startup.connection import connect
+from startup.errors import LockTimeoutError
+from startup.lock import ADVISORY_CLASS, Wait, start_lock
+from startup.yoyo_row import YoyoRow
 
 STALE = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
 MIGRATIONS = [path.stem for path in migration_files()]
@@ -101,6 +118,64 @@ class TestASecondStart:
                 cursor.execute("SELECT pg_advisory_unlock_all()")
             waiter.communicate()
         assert waiter.returncode == 0
+
+
+@pytest.mark.only_pg("pg18")
+class TestWhenTheLockGoesToAThirdStart:
+    """It changes hands while the second is stopped, which could have it otherwise."""
+
+    @pytest.fixture
+    def waiting(self, migrated, pending) -> Iterator[tuple[Start, Callable[[], int]]]:
+        """A start that waits, and a function that passes on the lock; it gives the pid of who has it then."""
+        with contextlib.ExitStack() as first, contextlib.ExitStack() as third:
+            first.enter_context(start_lock_of(migrated))
+            start = third.enter_context(pending.start("migrate", database=migrated))
+            read_until(start, "Waiting for the start lock, 300 s left: another start holds it")
+
+            def pass_on() -> int:
+                start.send_signal(signal.SIGSTOP)
+                first.close()
+                pid = third.enter_context(start_lock_of(migrated)).info.backend_pid
+                start.send_signal(signal.SIGCONT)
+                return pid
+
+            yield start, pass_on
+
+    def test_the_second_goes_on_without_it_when_nothing_is_left_to_do(self, migrated, waiting, pending):
+        """So that of a crowd nobody waits for the others to find out the same."""
+        start, pass_on = waiting
+        migrated.execute("CREATE TABLE made_it (id INTEGER)")
+        migrated.execute(
+            "INSERT INTO _yoyo_migration VALUES (%s, %s, timezone('utc', now()))",
+            hashlib.sha256(pending.ids[-1].encode()).hexdigest(),
+            pending.ids[-1],
+        )
+        pass_on()
+        said = start.communicate()[1]
+        assert start.returncode == 0, said
+        assert "Applied" not in said
+
+    def test_the_second_waits_on_and_names_it(self, waiting):
+        start, pass_on = waiting
+        pid = pass_on()
+        assert f"another start holds it (backend {pid} of role owner" in read_until(start, "Waiting for")
+
+
+def test_it_is_told_that_a_start_waits():
+    Wait(seconds=300).poll("another start", lambda: "somebody holds it")
+    assert progress.current() == "waiting for another start"
+
+
+@pytest.mark.only_pg("pg18")
+def test_behind_a_pooler_no_yoyo_run_by_hand_is_taken_for_dead(migrated):
+    """PgBouncer may have no session at the server for a yoyo that waits for its next migration, or for an answer."""
+    migrated.execute(STALE)
+    with contextlib.closing(connect(migrated.url)) as connection:
+        wait_for(lambda: YoyoRow(connection).is_held() is False)
+        lock = start_lock(connection, "public", seconds=0, needed=lambda: True, pooled=True)
+        with pytest.raises(LockTimeoutError, match="of which a pooler hides whether it is alive"), lock:
+            pass
+    assert migrated.query("SELECT pid FROM yoyo_lock") == [(4711,)]
 
 
 def test_four_starts_at_once_apply_each_migration_once(database, installation):

@@ -9,6 +9,8 @@ from installation import HELD, WAITING, contents_of, errors_in, held_up, migrati
 from startup.lock import ADVISORY_CLASS
 
 MIGRATIONS = [path.stem for path in migration_files()]
+LOCK_ROW = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
+OTHERS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 def test_on_an_empty_database_it_lists_every_migration_and_changes_nothing(database, run_runner):
@@ -92,10 +94,6 @@ class TestPendingFiles:
         assert errors_in(result)[0].startswith("0015-example.sql: statement 1 is COMMIT")
 
 
-LOCK_ROW = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
-OTHERS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-
-
 @pytest.mark.only_pg("pg18")
 class TestWhileSomebodyElseMigrates:
     def test_another_start_is_named(self, database, run_runner):
@@ -106,7 +104,7 @@ class TestWhileSomebodyElseMigrates:
             assert contents_of(database) == before
         assert result.returncode == 7
         (line,) = errors_in(result)
-        assert re.match(r"Nothing can be rehearsed now: another start holds it \(backend \d+, ", line)
+        assert re.match(r"Nothing can be rehearsed now: another start holds it \(backend \d+ of role owner, ", line)
 
     def test_a_yoyo_run_by_hand_is_named(self, migrated, installation):
         installation.add("example", "CREATE TABLE made_it (id INTEGER);\n")
