@@ -121,12 +121,11 @@ def test_a_deadlock_is_tried_again(migrated, installation):
 def test_without_a_second_connection_it_goes_on_and_says_so(migrated, more):
     migrated.execute("ALTER ROLE owner CONNECTION LIMIT 1", user="postgres")
     try:
-        with transaction(migrated, user="postgres") as reader:
-            with more.start("migrate", database=migrated) as process:
-                read_until(process, "cannot be seen: ")
-                line = read_until(process, HELD_UP)
-                reader.execute("COMMIT")
-                said = process.communicate()[1]
+        with transaction(migrated, user="postgres") as reader, more.start("migrate", database=migrated) as process:
+            read_until(process, "cannot be seen: ")
+            line = read_until(process, HELD_UP)
+            reader.execute("COMMIT")
+            said = process.communicate()[1]
     finally:
         migrated.execute("ALTER ROLE owner CONNECTION LIMIT -1", user="postgres")
     assert "who was in the way was not seen" in line
