@@ -22,9 +22,10 @@ run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS are pytest's, REQUIRE=all makes a missing part a failure
 	@exec $(RUN) -m pytest $(ARGS)
 
-lint: $(VENV)/.installed-dev ## Check the style of the code and the validity of the container files
+lint: $(VENV)/.installed-dev ## Check the style of the code and the SQL, and the validity of the container files
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
+	$(VENV)/bin/squawk sql/*.sql sql/optional/*.sql tests/sql/example_upgrade/*.sql
 	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/docker-compose --file compose.yaml config --quiet
 	sh -n entrypoint.sh

@@ -28,6 +28,7 @@ COLUMN = (
     r"(?P<type>.+?)(?P<collation> COLLATE \S+)?(?P<not_null> NOT NULL)?"
     r"(?: (?P<value>SERIAL|IDENTITY.*|GENERATED AS .+|DEFAULT .+))?"
 )
+RULE_OR_POLICY = re.compile(r'(?:rule|policy) (?:"(?:[^"]|"")*"|\S+)')
 INTEGERS = ("smallint", "integer", "bigint")
 
 
@@ -147,8 +148,12 @@ def _judge_table(alter: str, expected: str, found: str) -> tuple[str, str]:
         remedies.append(f"{alter} DISABLE ROW LEVEL SECURITY")
     if "forced row security" in added:
         remedies.append(f"{alter} NO FORCE ROW LEVEL SECURITY")
-    # As the database identifies them: 'rule no_delete on public.users'.
-    remedies += [f"DROP {part}" for part in sorted(added) if part.startswith(("rule ", "policy "))]
+    # 'rule no_delete', 'policy "For all" …', where what follows the name says what the policy lets through.
+    kept = {part[0] for part in map(RULE_OR_POLICY.match, sorted(lacking)) if part}
+    extra = [part[0] for part in map(RULE_OR_POLICY.match, sorted(added)) if part and part[0] not in kept]
+    remedies += [f"DROP {part} on {alter.removeprefix('ALTER TABLE ')}" for part in extra]
+    if kept:
+        remedies.append(PUT_BACK)
     if "partitioned" in added:
         remedies.append("make a plain table of that name and move the rows into it")
     if "unlogged" in added and not remedies:

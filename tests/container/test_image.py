@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from installation import migration_files
 from listeners import closed_port
 
 pytestmark = [pytest.mark.needs("podman"), pytest.mark.needs("root"), pytest.mark.only_pg("pg18")]
@@ -153,7 +154,7 @@ def test_the_commands_of_the_runner_and_of_yoyo_run_in_it(image, database):
     assert json.loads(run(image, "verify", "--json", options=options).stdout)["ok"]
     listed = run(image, "yoyo", "list", options=options)
     assert listed.returncode == 0
-    for migration in ROOT.glob("sql/[0-9]*.sql"):
+    for migration in migration_files():
         assert migration.stem in listed.stdout
     assert run(image, "yoyo", "apply", options=options).returncode == 0
 

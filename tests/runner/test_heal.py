@@ -309,7 +309,7 @@ class TestALockThatIsNotToBeHad:
     def in_a_hurry(self, installation):
         """A copy whose migrations give up on a lock after a tenth of a second."""
         for file in installation.sql.glob("*.sql"):
-            text = file.read_text("ascii").replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
+            text = file.read_text("ascii").replace("lock_timeout = '1s'", "lock_timeout = '100ms'")
             file.write_text(text, encoding="ascii")
         return installation
 

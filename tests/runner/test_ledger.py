@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from installation import ROOT, contents_of, errors_in
+from installation import ROOT, contents_of, errors_in, migration_files
 
 from startup.migrations import MigrationFile, edited
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 WORDS = (
     "-- An example.\nSET LOCAL lock_timeout = '5s';\n\n"
     "CREATE TABLE example (name TEXT DEFAULT 'a  -- b', \"the  name\" TEXT);\n"

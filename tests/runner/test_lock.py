@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, read_until, wait_for
+from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
 from listeners import closed_port
 from parts import program
 
 from startup.lock import ADVISORY_CLASS
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 
 
 @contextlib.contextmanager

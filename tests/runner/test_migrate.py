@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from installation import ROOT, contents_of, errors_in
+from installation import contents_of, errors_in, migration_files
 from psycopg2 import sql
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 TABLES = ["users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items"]
 FIRST_LINE = "-- An example.\n"
 

@@ -4,11 +4,11 @@ import contextlib
 import re
 
 import pytest
-from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, read_until, wait_for
+from installation import HELD, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
 
 from startup.lock import ADVISORY_CLASS
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 
 
 def test_on_an_empty_database_it_lists_every_migration_and_changes_nothing(database, run_runner):

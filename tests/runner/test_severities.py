@@ -3,14 +3,12 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from installation import for_one_transaction, migration_files
 
 from startup.catalog import read_snapshot, read_state
 from startup.verification import verify
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -770,5 +768,5 @@ NOT_FOR_A_REPLAY = ("nothing to do: ", "make a plain table ", "python runner.py 
 
 
 def replay(connection) -> None:
-    for file in sorted((ROOT / "sql").glob("*.sql")):
-        run(connection, file.read_text("ascii"))
+    for file in migration_files():
+        run(connection, for_one_transaction(file))

@@ -1,14 +1,12 @@
 """Fresh, older, damaged and current databases all arrive at the same schema, and no row is lost."""
 
-from pathlib import Path
-
 import psycopg2
 import pytest
+from installation import ROOT, migration_files
 from psycopg2 import sql
 from psycopg2.errors import NotNullViolation
 
-ROOT = Path(__file__).parents[2]
-MIGRATIONS = sorted((ROOT / "sql").glob("*.sql"))
+MIGRATIONS = migration_files()
 LEGACY = ROOT / "tests" / "legacy"
 
 
@@ -281,6 +279,6 @@ def test_a_file_gives_up_when_another_session_holds_the_table(applied, connect):
     holder, waiter = connect(applied), connect(applied)
     with holder.cursor() as cursor:
         cursor.execute("LOCK TABLE users IN ACCESS SHARE MODE")
-    short = (ROOT / "sql" / "0003-users.sql").read_text("ascii").replace("'5s'", "'50ms'")
+    short = (ROOT / "sql" / "0003-users.sql").read_text("ascii").replace("'1s'", "'50ms'")
     with waiter.cursor() as cursor, pytest.raises(psycopg2.errors.LockNotAvailable):
         cursor.execute(short)
