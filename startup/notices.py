@@ -15,8 +15,8 @@ class Notices:
         connection.notices = self
         with connection.cursor() as cursor:
             cursor.execute(question("notices"))
-        (self._info, _), (self._notice, _), (_, passed_over) = self._kept
-        self._passing_over = passed_over.split()[-1]
+        self._info, self._notice = self._kept[0][0], self._kept[1][0]
+        self._passing_over = self._kept[-1][1].split()[-1]
         self.forget()
 
     def append(self, text: str) -> None:
