@@ -317,7 +317,8 @@ class TestALockThatIsNotToBeHad:
             line = read_until(start, "Held up while healing by replaying the migrations: ")
             reader.execute("COMMIT")
             log = start.communicate()[1]
-        assert f"pid {reader.connection.info.backend_pid} (psql, " in line
+            pid = reader.connection.info.backend_pid
+        assert f"pid {pid} (psql, " in line
         assert start.returncode == 0, log
         assert differences_of(migrated) == []
 
