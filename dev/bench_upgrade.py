@@ -113,7 +113,7 @@ def migrate(folder: Path, url: str, env: dict[str, str] | None = None) -> tuple[
                 began = phases[-1][2]
     if process.returncode:
         sys.exit(f"bench_upgrade: runner.py migrate ended with {process.returncode}:\n{''.join(said)}")
-    print("".join(line for line in said if "Held up" in line or "s so far" in line), end="", flush=True)
+    print("".join(line for line in said if "Held up" in line), end="", flush=True)
     return [*phases, ("verifying", began, time.perf_counter())], retries
 
 
@@ -193,7 +193,7 @@ def report(phases: list[tuple[str, float, float]], writes: list[tuple[float, flo
     verdict = "kept" if longest <= budget else "EXCEEDED"
     total = phases[-1][2] - phases[1][1]
     print(f"longest wait of a write {longest:.0f} ms   budget {budget}: {verdict}")
-    print(f"the upgrade took {total:.0f} s, {retries} steps were tried again")
+    print(f"the upgrade took {total:.0f} s, retries: {retries}")
 
 
 if __name__ == "__main__":

@@ -92,6 +92,8 @@ def heal(
     passing = any((error.pgcode or "")[:2] in PASSING for _, error in failed)
     if left:
         again = "; the next start tries again" if passing else ""
+        if not passing and all(found.kind == "not_validated" for found in left):
+            again = "; the next migrate tries again"
         log.warning(f"Could not heal {_count(left)}: {_names(left)}{again}")
     if not passing:
         _remember(connection, after, [found for found in left if found.kind != "not_validated"])

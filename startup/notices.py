@@ -1,5 +1,7 @@
 """What PostgreSQL says beside its answers: the NOTICE and the WARNING that a migration raises are shown."""
 
+import re
+
 from startup import log
 from startup.catalog import question
 
@@ -15,8 +17,8 @@ class Notices:
         connection.notices = self
         with connection.cursor() as cursor:
             cursor.execute(question("notices"))
-        (self._info, _), (self._notice, _), (_, passed_over) = self._kept
-        self._passing_over = passed_over.split()[-1]
+        self._info, self._notice = self._kept[0][0], self._kept[1][0]
+        self._passing_over = _ending(self._kept[-1][1])
         self.forget()
 
     def append(self, text: str) -> None:
@@ -29,10 +31,18 @@ class Notices:
         for severity, message in self._kept:
             if severity not in (self._info, self._notice):
                 log.warning(f"{id}: {message}", migration=id)
-            elif not message.endswith(self._passing_over):
+            elif _ending(message) != self._passing_over:
                 log.notice(f"{id}: {message}", migration=id)
         self.forget()
 
     def forget(self) -> None:
         """Drop what came in, as after a rollback."""
         self._kept = []
+
+
+def _ending(message: str) -> str:
+    """How what follows the last comma begins: 'relation "users" already exists, skipping' -> 'skipp'.
+
+    The end of that word may change with the gender of the thing, such as in Italian.
+    """
+    return re.split("[,\u3001\uff0c]", message)[-1].strip()[:5]  # the commas of Japanese and Chinese too

@@ -30,7 +30,7 @@ class Observer:
         self._is_given_up = False
         self._bar = None
         self._seconds = self._reported = 0.0
-        self._step = ""
+        self._step = self._title = ""
         self.held_up_by = ""
 
     def __enter__(self):
@@ -48,7 +48,7 @@ class Observer:
 
     def begin(self, step: str) -> None:
         """Name what is done from now on, such as 'applying 0006-time-entries'."""
-        self._step, self.held_up_by = step, ""
+        self._step, self._title, self.held_up_by = step, step[0].upper() + step[1:], ""
         progress.tell(step)
 
     def end(self) -> None:
@@ -64,14 +64,14 @@ class Observer:
         self._seconds = seconds
         blockers, build = [text for (text,) in self._ask("blockers")], self._ask("index_progress")
         if blockers:
+            progress.tell(f"{self._step}: waiting for a lock")
             more = f" and {len(blockers) - SHOWN} more" if len(blockers) > SHOWN else ""
             self.held_up_by = "; ".join(blockers[:SHOWN]) + more
         waiting = f": {self.held_up_by}" if blockers else ""
         if build:
             self._show_build(*build[0], waiting)
         elif self._is_due(REPORT_SECONDS):
-            self._write(f"{self._step}, for {seconds:.0f} s so far{waiting}")
-            progress.tell(f"{self._step}, for {seconds:.0f} s so far")
+            self._write(f"{self._title}, for {seconds:.0f} s so far{waiting}")
         return 0.3 if seconds < 2 else 1
 
     def _show_build(self, phase: str, index: str, percent: int | None, waiting: str) -> None:
@@ -80,11 +80,11 @@ class Observer:
         if sys.stderr.isatty() and not log.AS_JSON:
             self._bar = self._bar or _new_bar()
             self._bar.n = percent or 0
-            self._bar.set_description_str(f"{self._step}: {index}: {phase}")
+            self._bar.set_description_str(f"{self._title}: {index}: {phase}")
             if waiting and self._is_due(REPORT_SECONDS):
-                self._write(f"{self._step}: {phase}{waiting}")
+                self._write(f"{self._title}: {phase}{waiting}")
         elif self._is_due(BUILD_SECONDS):
-            self._write(f"{self._step}: index {index}: {phase}{share}, for {self._seconds:.0f} s so far{waiting}")
+            self._write(f"{self._title}: index {index}: {phase}{share}, for {self._seconds:.0f} s so far{waiting}")
 
     def _is_due(self, interval: int) -> bool:
         return self._seconds - self._reported >= interval
@@ -93,7 +93,7 @@ class Observer:
         self._reported = self._seconds
         if self._bar is not None:
             self._bar.clear()
-        log.write(line[0].upper() + line[1:])
+        log.write(line)
         if self._bar is not None:
             self._bar.refresh()
 
@@ -104,7 +104,7 @@ class Observer:
         try:
             self._beside = self._beside or _connect_beside(self._connection)
             with self._beside.cursor() as cursor:
-                cursor.execute(question(name), {"pid": self._pid})
+                cursor.execute(f"SET LOCAL statement_timeout = '2s';\n{question(name)}", {"pid": self._pid})
                 return cursor.fetchall()
         except (psycopg2.Error, OSError) as error:
             self._is_given_up = True
@@ -126,13 +126,11 @@ def _connect_beside(connection):
             parameters["hostaddr"] = opened.getpeername()[0]
     beside = connect_interruptibly(make_dsn(**parameters), connect_timeout=2, primary=False)
     make_statements_interruptible(beside)
-    with beside.cursor() as cursor:
-        cursor.execute("SET statement_timeout = '2s'")
     return beside
 
 
 def _new_bar():
-    """A progress bar that leaves nothing behind; tqdm alone would start a thread, and draw a lock from the system."""
+    """A progress bar that leaves nothing behind. Left to itself tqdm would start a thread, maybe a process too."""
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0

@@ -13,9 +13,9 @@ from database import LocalServer
 from installation import errors_in, read_until, wait_for
 
 MORE = "SET LOCAL lock_timeout = '1s';\nALTER TABLE projects ADD COLUMN IF NOT EXISTS color TEXT;\n"
+HELD_UP = "Held up while applying "
 APPLIED = "SELECT count(*) FROM _yoyo_migration WHERE migration_id = %s"
 COLORED = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'projects'::regclass AND attname = 'color'"
-HELD_UP = "Held up while applying 0015-more: "
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def test_it_gives_way_names_who_is_there_and_goes_on_when_they_are_gone(migrated
         pid = reader.connection.info.backend_pid
     assert process.returncode == 0, said
     assert re.search(
-        rf" notice: {HELD_UP}pid {pid} \(psql, role owner, idle in transaction, query \d+ s old,"
+        rf" notice: {HELD_UP}{more.ids[-1]}: pid {pid} \(psql, role owner, idle in transaction, query \d+ s old,"
         r" transaction \d+ s old\) holds ACCESS SHARE on projects\."
         r" Gave way \(canceling statement due to lock timeout\); next try in 0\.5 s, 299 s left\n$",
         first,
     )
-    assert migrated.query(APPLIED, "0015-more") == [(1,)]
+    assert migrated.query(APPLIED, more.ids[-1]) == [(1,)]
     assert migrated.query(COLORED) == [(1,)]
 
 
@@ -61,7 +61,7 @@ def test_when_the_time_is_over_it_fails_and_names_them_and_the_next_start_goes_o
     assert result.returncode == 6
     (error,) = errors_in(result)
     assert error.startswith(
-        "0015-more failed and was rolled back again and again for 2 s: canceling statement due to lock timeout;"
+        f"{more.ids[-1]} failed and was rolled back again and again for 2 s: canceling statement due to lock timeout;"
         f" pid {pid} (psql, role owner, idle in transaction, "
     )
     assert error.endswith("start again; LOCK_WAIT_SECONDS sets how long to try")
@@ -121,12 +121,11 @@ def test_a_deadlock_is_tried_again(migrated, installation):
 def test_without_a_second_connection_it_goes_on_and_says_so(migrated, more):
     migrated.execute("ALTER ROLE owner CONNECTION LIMIT 1", user="postgres")
     try:
-        with transaction(migrated, user="postgres") as reader:
-            with more.start("migrate", database=migrated) as process:
-                read_until(process, "cannot be seen: ")
-                line = read_until(process, HELD_UP)
-                reader.execute("COMMIT")
-                said = process.communicate()[1]
+        with transaction(migrated, user="postgres") as reader, more.start("migrate", database=migrated) as process:
+            read_until(process, "cannot be seen: ")
+            line = read_until(process, HELD_UP)
+            reader.execute("COMMIT")
+            said = process.communicate()[1]
     finally:
         migrated.execute("ALTER ROLE owner CONNECTION LIMIT -1", user="postgres")
     assert "who was in the way was not seen" in line

@@ -3,11 +3,13 @@
 import contextlib
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from installation import contents_of, read_until, wait_for
-from listeners import closed_port
+from installation import ROOT, contents_of, read_until, wait_for
+from listeners import closed_port, listening
 
 SLOW = "CREATE TABLE made_it (id INTEGER);\nDELETE FROM projects;\nSELECT pg_sleep(60);\n"
 SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
@@ -142,3 +144,15 @@ def test_after_a_kill_the_next_start_waits_for_the_statement_to_be_given_up(migr
         assert migrated.query("SELECT count(*) FROM yoyo_lock WHERE pid < 0") == [(1,)]
         goes_on(slow, migrated)
     assert contents_of(migrated)["public.projects"] == before["public.projects"]
+
+
+def test_a_later_connection_is_given_up_in_time_too():
+    """The wait callback, which lets signals through, would make libpq forget its connect_timeout."""
+    program = (
+        "import sys; from startup import connection, signals; from psycopg2 import extensions;"
+        "extensions.set_wait_callback(signals._wait); connection.connect(sys.argv[1], connect_timeout=2)"
+    )
+    with listening(silent=True) as port:
+        command = [sys.executable, "-c", program, f"host=127.0.0.1 port={port} user=nobody"]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert "timeout expired" in result.stderr

@@ -1,10 +1,12 @@
 """What is said while a migration lasts: the progress of a build, a long statement, what PostgreSQL has to say."""
 
+import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
+import termios
 
 import pytest
 from blocking import lines_with, transaction
@@ -15,7 +17,7 @@ SLOW_INDEX = """
     CREATE FUNCTION slowly(project projects) RETURNS INTEGER IMMUTABLE LANGUAGE sql
     AS 'SELECT length(pg_sleep(0.05)::text)';
     ALTER TABLE projects ALTER description SET STORAGE PLAIN;
-    INSERT INTO projects (name, client, description) SELECT 'P', 'C', repeat('x', 1900) FROM generate_series(1, 160);
+    INSERT INTO projects (name, client, description) SELECT 'P', 'C', repeat('x', 1900) FROM generate_series(1, {});
 """
 INDEX = "-- transactional: false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS slow_index ON projects (slowly(projects));\n"
 SAID = (
@@ -23,36 +25,32 @@ SAID = (
 )
 
 
-@pytest.fixture
-def building(migrated, installation):
-    """An installation whose pending migration builds an index for eight seconds."""
-    migrated.execute(SLOW_INDEX)
+def slow_build(installation, database, seconds: int) -> None:
+    """Make a pending migration that builds an index for so long."""
+    database.execute(SLOW_INDEX.format(seconds * 20))
     installation.add("slow", INDEX)
-    return installation
 
 
 @pytest.mark.only_pg("pg18")
-def test_the_progress_of_a_build_is_logged(migrated, building):
-    result = building.run("migrate", database=migrated)
+def test_the_progress_of_a_build_is_logged(migrated, installation):
+    slow_build(installation, migrated, 12)
+    result = installation.run("migrate", database=migrated)
     assert result.returncode == 0, result.stderr
-    lines = lines_with(result.stderr, "Applying 0015-slow")
-    assert 2 <= len(lines) <= 4
-    shares = []
-    for line in lines:
-        found = re.fullmatch(
-            r"Applying 0015-slow: index slow_index on projects: [a-z :]+, (\d+) %, for \d+ s so far", line
-        )
-        shares.append(int(found[1]))
-    assert max(shares) > 10
+    lines = lines_with(result.stderr, "-slow: index")
+    form = r"Applying \d{4}-slow: index slow_index on projects: building index: scanning table, (\d+) %, .* so far"
+    first, second = (int(re.fullmatch(form, line)[1]) for line in lines[:2])
+    assert 0 < first < second < 100
 
 
 def test_a_build_that_waits_says_for_whom(migrated, installation):
     installation.add("slow", INDEX.replace("slowly(projects)", "name"))
-    with transaction(migrated, "UPDATE projects SET status = status") as writer:
-        with installation.start("migrate", database=migrated) as process:
-            line = read_until(process, "Applying 0015-slow: index ")
-            writer.execute("COMMIT")
-            said = process.communicate()[1]
+    with (
+        transaction(migrated, "UPDATE projects SET status = status") as writer,
+        installation.start("migrate", database=migrated) as process,
+    ):
+        line = read_until(process, "-slow: index ")
+        writer.execute("COMMIT")
+        said = process.communicate()[1]
         pid = writer.connection.info.backend_pid
     assert process.returncode == 0, said
     assert re.search(
@@ -64,43 +62,55 @@ def test_a_build_that_waits_says_for_whom(migrated, installation):
 
 
 @pytest.mark.only_pg("pg18")
-def test_on_a_terminal_there_is_a_bar_that_leaves_nothing_behind(migrated, building):
-    screen, code = on_a_terminal(building, migrated)
+def test_on_a_terminal_there_is_a_bar_that_leaves_nothing_behind(migrated, installation):
+    slow_build(installation, migrated, 4)
+    screen, code = on_a_terminal(installation, migrated)
     assert code == 0, screen
-    assert re.search(r"\rApplying 0015-slow: slow_index on projects: building index: scanning table +\d\d %\|", screen)
+    assert re.search(r"\rApplying \d{4}-slow: slow_index on projects: building index: scanning table +\d\d %\|", screen)
     assert "so far" not in screen
-    (line,) = re.findall(r"\r([^\r\n]*Applied 0015-slow[^\r\n]*)", screen)
-    assert re.fullmatch(r"\S+Z Applied 0015-slow \(\d+ ms\)", line)
-    assert re.search(r"\r +\r[^\r\n]*Applied 0015-slow", screen)  # the bar was wiped before
+    assert re.search(r"\r +\r\S+Z Applied \d{4}-slow \(\d+ ms\)\r\n", screen)  # the bar was wiped before
 
 
-def on_a_terminal(installation, database) -> tuple[str, int]:
-    """Run a migrate whose stderr is a terminal of 120 columns; return what it showed, and the exit code."""
+@pytest.mark.only_pg("pg18")
+def test_a_bar_that_is_interrupted_leaves_nothing_behind(migrated, installation):
+    slow_build(installation, migrated, 60)
+    screen, code = on_a_terminal(installation, migrated, end_at=b" %|")
+    assert code == 143, screen
+    assert re.search(r"\r +\r$", screen)
+
+
+def on_a_terminal(installation, database, end_at: bytes | None = None) -> tuple[str, int]:
+    """Run a migrate whose stderr is a terminal of 120 columns; return what it showed, and the exit code.
+
+    SIGTERM is sent when it shows `end_at`.
+    """
     ours, theirs = pty.openpty()
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database.url, "COLUMNS": "120", "LINES": "30"}
+    termios.tcsetwinsize(theirs, (30, 120))
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database.url}
     command = [sys.executable, str(installation.folder / "runner.py"), "migrate"]
+    shown = b""
     with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=theirs) as process:
         os.close(theirs)
-        shown = b""
-        try:
+        with contextlib.suppress(OSError):  # the other end is closed
             while piece := os.read(ours, 4096):
                 shown += piece
-        except OSError:  # the other end was closed
-            process.wait(SECONDS)
+                if end_at and end_at in shown:
+                    process.terminate()
+        process.wait(SECONDS)
     os.close(ours)
     return shown.decode(), process.returncode
 
 
 @pytest.mark.only_pg("pg18")
 def test_any_other_long_statement_is_told_of(migrated, installation):
-    installation.add("slow", "SELECT pg_sleep(11);\n")
+    id = installation.add("slow", "SELECT pg_sleep(11);\n")
     result = installation.run("migrate", database=migrated)
     assert result.returncode == 0
-    assert lines_with(result.stderr, "so far") == ["Applying 0015-slow, for 10 s so far"]
+    assert lines_with(result.stderr, "so far") == [f"Applying {id}, for 10 s so far"]
 
 
 def test_what_a_migration_raises_is_shown_with_its_id(migrated, installation):
-    installation.add(
+    id = installation.add(
         "talkative",
         SAID.format(
             "RAISE NOTICE 'brought % back', 'users' USING HINT = 'look';"
@@ -109,27 +119,27 @@ def test_what_a_migration_raises_is_shown_with_its_id(migrated, installation):
     )
     result = installation.run("migrate", database=migrated)
     assert result.returncode == 0
-    assert lines_with(result.stderr, "0015-talkative: ") == [
-        "notice: 0015-talkative: brought users back HINT:  look",
-        "warning: 0015-talkative: two lines  [31m",
-        "notice: 0015-talkative: i",
+    assert lines_with(result.stderr, f"{id}: ") == [
+        f"notice: {id}: brought users back HINT:  look",
+        f"warning: {id}: two lines  [31m",
+        f"notice: {id}: i",
     ]
     assert "skipping" not in result.stderr
 
 
 def test_what_it_raised_before_it_failed_is_shown_too(migrated, installation):
-    installation.add("talkative", SAID.format("RAISE WARNING 'row 7 is wrong'; RAISE EXCEPTION 'no';"))
+    id = installation.add("talkative", SAID.format("RAISE WARNING 'row 7 is wrong'; RAISE EXCEPTION 'no';"))
     result = installation.run("migrate", database=migrated)
     assert result.returncode == 6
-    assert lines_with(result.stderr, "row 7") == ["warning: 0015-talkative: row 7 is wrong"]
+    assert lines_with(result.stderr, f"{id}: ") == [f"warning: {id}: row 7 is wrong"]
 
 
 def test_it_is_told_once_although_it_was_tried_twice(migrated, installation):
     more = "ALTER TABLE projects ADD COLUMN IF NOT EXISTS color TEXT;\n"
-    installation.add("talkative", SAID.format("RAISE WARNING 'look';") + more)
+    id = installation.add("talkative", SAID.format("RAISE WARNING 'look';") + more)
     with transaction(migrated) as reader, installation.start("migrate", database=migrated) as process:
         read_until(process, "Held up")
         reader.execute("COMMIT")
         said = process.communicate()[1]
     assert process.returncode == 0
-    assert lines_with(said, "look") == ["warning: 0015-talkative: look"]
+    assert lines_with(said, f"{id}: ") == [f"warning: {id}: look"]
