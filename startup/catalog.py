@@ -66,7 +66,8 @@ class State:
     has_rows    table -> whether it holds a row, for settings and app_secrets; 'dead lock' -> whether a start was killed
                 and left its row in yoyo_lock
     ledger_readable  whether this role may read the list of applied migrations
-    positions   'users.id' -> (highest id or None, last value that the sequence gave)
+    positions   'users.id' -> (highest id or None, last value that the sequence gave, the last that it can give)
+    others      'users' -> what else a name leads to, before a table of the schema in use: ('view', 'front.users')
     """
 
     def __init__(self):
@@ -79,7 +80,8 @@ class State:
         self.hashes: dict[str, tuple[str, str]] = {}
         self.marks: dict[str, str] = {}
         self.has_rows: dict[str, bool] = {}
-        self.positions: dict[str, tuple[int | None, int]] = {}
+        self.positions: dict[str, tuple[int | None, int, int]] = {}
+        self.others: dict[str, tuple[str, str]] = {}
         self.ledger_readable = False
 
     @property
@@ -116,6 +118,8 @@ def read_state(connection, optional=()) -> State:
                 state.server[name] = definition
             elif kind == "sequence":
                 state.sequences[name] = (definition, note is not None)
+            elif kind == "other":
+                state.others[name] = (definition, note)
             else:
                 state.fulfilled[name] = definition == "true"
             if kind in ("table", "sequence") and note is not None:
@@ -172,4 +176,5 @@ def _note_answer(state: State, kind: str, name: str, first: str, second: str) ->
     elif kind == "rows":
         state.has_rows[name] = first == "true"
     else:
-        state.positions[name] = (int(first) if first else None, int(second))
+        last, limit = second.split("/")
+        state.positions[name] = (int(first) if first else None, int(last), int(limit))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import psycopg2
 from psycopg2.errors import InsufficientPrivilege, RaiseException, ReadOnlySqlTransaction
 
-from startup import log
+from startup import log, missing_package
 from startup.configuration import read_configuration
-from startup.errors import DatabaseUnusableError, StartError
+from startup.errors import DatabaseUnusableError, StartError, UsageError
 from startup.signals import end_on_signals
 
 # What the administrators of a database decide, such as by an event trigger.
@@ -36,6 +36,9 @@ def run(arguments: list[str], story: dict[str, Callable], description: str) -> i
         for problem in error.problems:
             log.error(problem)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        log.error(missing_package(error))
+        return UsageError.exit_code
     except Exception as error:
         if not _is_of_the_server(error):
             sys.excepthook(*sys.exc_info())

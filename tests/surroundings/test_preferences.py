@@ -1,11 +1,15 @@
 """What a role or a database sets for its sessions changes neither the schema that a start makes nor what it finds."""
 
+import threading
 from datetime import UTC, datetime
 
+import psycopg2
 import pytest
 from background import running
 from installation import contents_of, errors_in
 from listeners import closed_port
+
+from app import create_app
 
 PREFERENCES = {
     "text": {
@@ -191,6 +195,18 @@ def test_one_connection_is_enough_to_serve(alone, tmp_path):
         for path in ("/", "/readyz", "/"):
             assert runner.get(port, path)[0] == 200
     assert "Traceback" not in "\n".join(runner.lines)
+
+
+@pytest.mark.only_pg("pg18")
+def test_the_app_waits_for_the_session_of_the_start_to_end(alone, run_runner):
+    assert run_runner("migrate", database=alone).returncode == 0
+    of_the_start = psycopg2.connect(alone)
+    ending = threading.Timer(0.5, of_the_start.close)
+    ending.start()
+    try:
+        assert create_app({"DATABASE_URL": alone}).secret_key
+    finally:
+        ending.join()
 
 
 @pytest.mark.only_pg("pg18")
