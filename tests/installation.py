@@ -36,6 +36,10 @@ def migration_files(folder: Path = ROOT / "sql") -> list[Path]:
     return [path for path in sorted(folder.glob("*.sql")) if not path.name.endswith(".rollback.sql")]
 
 
+# The numbers that the next two migrations of a test's own get.
+NEXT, AFTER_NEXT = (f"{len(migration_files()) + count:04}" for count in (1, 2))
+
+
 def for_one_transaction(path: Path) -> str:
     """Return the text of a migration for a replay of all files in one transaction, which allows no CONCURRENTLY."""
     return path.read_text("ascii").replace(" CONCURRENTLY", "")

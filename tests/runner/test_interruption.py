@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from installation import ROOT, contents_of, read_until, wait_for
+from installation import NEXT, ROOT, contents_of, read_until, wait_for
 from listeners import closed_port, listening
 
 SLOW = "CREATE TABLE made_it (id INTEGER);\nDELETE FROM projects;\nSELECT pg_sleep(60);\n"
@@ -117,7 +117,7 @@ def test_a_session_that_the_server_ends_is_told_and_rolled_back(migrated, slow):
         said = process.communicate()[1]
     assert process.returncode == 5
     assert re.search(
-        r" error: The connection to PostgreSQL was lost during 0015-slow: terminating connection due to administrator"
+        rf" error: The connection to PostgreSQL was lost during {NEXT}-slow: terminating connection due to administrator"
         r" command\. What was not committed is rolled back; look at the server, then start again\n$",
         said,
     )
