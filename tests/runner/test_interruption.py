@@ -117,8 +117,8 @@ def test_a_session_that_the_server_ends_is_told_and_rolled_back(migrated, slow):
         said = process.communicate()[1]
     assert process.returncode == 5
     assert re.search(
-        rf" error: The connection to PostgreSQL was lost during {NEXT}-slow: terminating connection due to administrator"
-        r" command\. What was not committed is rolled back; look at the server, then start again\n$",
+        rf" error: The connection to PostgreSQL was lost during {NEXT}-slow: terminating connection due to"
+        r" administrator command\. What was not committed is rolled back; look at the server, then start again\n$",
         said,
     )
     assert {**contents_of(migrated), "public.yoyo_lock": before["public.yoyo_lock"]} == before

@@ -130,7 +130,8 @@ class TestAFailingFile:
         installation.add("example", "DO $$\nBEGIN\n    DELETE FROM nowhere;\nEND;\n$$;\n")
         result = installation.run("migrate", database=migrated)
         assert errors_in(result) == [
-            f'{NEXT}-example failed and was rolled back: relation "nowhere" does not exist. Statement: DELETE FROM nowhere'
+            f'{NEXT}-example failed and was rolled back: relation "nowhere" does not exist.'
+            " Statement: DELETE FROM nowhere"
         ]
 
     def test_is_rolled_back_and_the_earlier_ones_stay_applied(self, migrated, installation):
