@@ -108,7 +108,8 @@ def _gunicorn_arguments() -> dict:
             if name in config.settings and value is not None
         }
         for name, value in arguments.items():
-            config.set(name, value)
+            if name != "chdir":  # which Gunicorn takes from another folder than this one
+                config.set(name, value)
         config.validate()
         _ = config.address, "worker_class" in arguments and config.worker_class  # read, and so checked
     except UsageError:
