@@ -276,16 +276,13 @@ def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: P
             f"The connection to PostgreSQL was lost during {file.id}: {first_line(error)}."
             " What it had not committed is rolled back; start again"
         )
-    if file.transactional:
-        outcome = "failed and was rolled back"
-    else:
-        outcome = f"failed, and may have left the index {file.index} invalid"
+    left = "was rolled back" if file.transactional else f"may have left the index {file.index} invalid"
     if patience and passes(error):
         return MigrationFailedError(
-            f"{file.id} {outcome} again and again for {patience.seconds} s: {first_line(error)}; {patience.held_up_by}."
+            f"{file.id} was held up for {patience.seconds} s and {left}: {first_line(error)}; {patience.held_up_by}."
             " End that session, or wait for it, and start again; LOCK_WAIT_SECONDS sets how long to try"
         )
-    return MigrationFailedError(f"{file.id} {outcome}: {first_line(error)}. Statement: {_statement(error)}")
+    return MigrationFailedError(f"{file.id} failed and {left}: {first_line(error)}. Statement: {_statement(error)}")
 
 
 def _statement(error: psycopg2.Error) -> str:
