@@ -116,7 +116,7 @@ def test_a_session_that_the_server_ends_is_told_and_rolled_back(migrated, slow):
         said = process.communicate()[1]
     assert process.returncode == 5
     assert re.search(
-        r" error: The connection to PostgreSQL was lost during 0015-slow: terminating connection due to administrator"
+        r" error: The connection to PostgreSQL was lost during \d{4}-slow: terminating connection due to administrator"
         r" command\. What it had not committed is rolled back; start again\n$",
         said,
     )
