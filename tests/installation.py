@@ -36,6 +36,10 @@ def migration_files(folder: Path = ROOT / "sql") -> list[Path]:
     return [path for path in sorted(folder.glob("*.sql")) if not path.name.endswith(".rollback.sql")]
 
 
+# The number of a migration that a test adds to those of this version.
+NEXT = f"{len(migration_files()) + 1:04}"
+
+
 def for_one_transaction(path: Path) -> str:
     """Return the text of a migration for a replay of all files in one transaction, which allows no CONCURRENTLY."""
     return path.read_text("ascii").replace(" CONCURRENTLY", "")

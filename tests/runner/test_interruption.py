@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from installation import contents_of, read_until, wait_for
+from installation import NEXT, contents_of, read_until, wait_for
 from listeners import closed_port
 
 SLOW = "CREATE TABLE made_it (id INTEGER);\nDELETE FROM projects;\nSELECT pg_sleep(60);\n"
@@ -114,8 +114,8 @@ def test_a_session_that_the_server_ends_is_told_and_rolled_back(migrated, slow):
         said = process.communicate()[1]
     assert process.returncode == 5
     assert re.search(
-        r" error: The connection to PostgreSQL was lost during 0015-slow: terminating connection due to administrator"
-        r" command\. What it had not committed is rolled back; start again\n$",
+        rf" error: The connection to PostgreSQL was lost during {NEXT}-slow: terminating connection due to"
+        r" administrator command\. What it had not committed is rolled back; start again\n$",
         said,
     )
     assert {**contents_of(migrated), "public.yoyo_lock": before["public.yoyo_lock"]} == before

@@ -8,7 +8,18 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
+from installation import (
+    HELD,
+    NEXT,
+    ROOT,
+    WAITING,
+    contents_of,
+    errors_in,
+    held_up,
+    migration_files,
+    read_until,
+    wait_for,
+)
 from listeners import closed_port
 from parts import program
 
@@ -30,7 +41,7 @@ class TestASecondStart:
     def test_waits_until_the_first_is_done(self, database, installation):
         installation.add("held", HELD)
         with held_up(database) as release, installation.start("migrate", database=database) as first:
-            read_until(first, "Applied 0014")
+            read_until(first, f"Applied {MIGRATIONS[-1]}")
             with installation.start("migrate", database=database) as second:
                 assert "another start holds it" in read_until(second, "Waiting for the start lock, 300 s left: ")
                 release()
@@ -39,7 +50,7 @@ class TestASecondStart:
                 assert "Applied" not in said
             first.communicate()
             assert first.returncode == 0
-        assert database.query("SELECT count(*) FROM _yoyo_log WHERE migration_id = '0015-held'") == [(1,)]
+        assert database.query(f"SELECT count(*) FROM _yoyo_log WHERE migration_id = '{NEXT}-held'") == [(1,)]
 
     def test_ends_when_the_wait_is_over_and_says_who_holds_the_lock(self, database, run_runner):
         with start_lock_of(database) as holder:

@@ -4,7 +4,7 @@ import contextlib
 import re
 
 import pytest
-from installation import HELD, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
+from installation import HELD, NEXT, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
 
 from startup.lock import ADVISORY_CLASS
 
@@ -89,7 +89,7 @@ class TestPendingFiles:
         installation.add("example", "COMMIT;\n")
         result = installation.run("plan", database=migrated)
         assert result.returncode == 2
-        assert errors_in(result)[0].startswith("0015-example.sql: statement 1 is COMMIT")
+        assert errors_in(result)[0].startswith(f"{NEXT}-example.sql: statement 1 is COMMIT")
 
 
 @pytest.mark.only_pg("pg18")
