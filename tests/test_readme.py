@@ -76,5 +76,5 @@ def test_every_dependency_has_its_reason():
 
 
 def test_every_make_target_is_named():
-    for target in names_in("Makefile", pattern=r"(?m)^([a-z]+):.*##"):
+    for target in names_in("Makefile", pattern=r"(?m)^([a-z-]+):.*##"):
         assert f"make {target}" in README or f"`{target}`" in README, target
