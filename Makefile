@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashe
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nightly pg-matrix lint snapshot bench lock
+.PHONY: help run test nightly pg-matrix lint snapshot bench bench-upgrade lock
 
 # Servers that pip does not bring, for pg-matrix.
 MAJORS := 14 16 17
@@ -15,7 +15,7 @@ empty :=
 BINDIRS := $(subst $(empty) $(empty),:,$(MAJORS:%=$(CURDIR)/.postgres/%/bin))
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with a database in .data unless DATABASE_URL is set
 	@if [ -n "$$DATABASE_URL$$DATABASE_URL_FILE$$PGHOST$$PGHOSTADDR$$PGSERVICE$$PGDATABASE" ]; then \
@@ -34,9 +34,10 @@ pg-matrix: $(VENV)/.installed-dev ## Run the tests on PostgreSQL 14, 16 and 17 t
 	sh dev/fetch_postgres.sh .postgres $(MAJORS)
 	@PG_BINDIRS=$(BINDIRS) exec $(RUN) -m pytest $(ARGS)
 
-lint: $(VENV)/.installed-dev ## Check the style of the code and the validity of the container files
+lint: $(VENV)/.installed-dev ## Check the style of the code and the SQL, and the validity of the container files
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
+	$(VENV)/bin/squawk sql/*.sql sql/optional/*.sql tests/sql/example_upgrade/*.sql
 	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/docker-compose --file compose.yaml config --quiet
 	sh -n entrypoint.sh
@@ -46,6 +47,9 @@ snapshot: $(VENV)/.installed-local ## Write sql/runner/schema.txt anew from the 
 
 bench: $(VENV)/.installed-dev ## Measure the speed of a start
 	@exec $(DATABASE) --temporary -- $(RUN) dev/bench.py
+
+bench-upgrade: $(VENV)/.installed-dev ## Measure how long a write waits during an upgrade; ARGS=--entries=500000 is a quick look
+	@exec $(RUN) dev/bench_upgrade.py $(ARGS)
 
 # uv resolves for every platform and Python version at once, which pip's own tools do for one.
 lock: $(VENV)/.created ## Renew requirements*.txt from requirements*.in (UPGRADE=--upgrade for newer versions)

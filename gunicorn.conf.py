@@ -2,6 +2,11 @@
 
 import os
 
+from startup.server import let_signals_through, take_over_socket
+
+let_signals_through()
+on_starting = take_over_socket
+
 wsgi_app = "app:create_app()"
 
 _address = os.environ.get("LISTEN_ADDRESS") or "127.0.0.1"

@@ -24,18 +24,18 @@ from startup.catalog import question, read_state
 from startup.errors import SchemaDiffersError
 from startup.preconditions import obstacles, require_privileges, require_secret_key, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
-from startup.session import despite_losses, migrating_session, session
+from startup.session import despite_losses, migrating_session, read_in_turn, session
 from startup.verification import Verification, compare
 
 
 def serve(configuration) -> None:
     """Become Gunicorn on a database that has just been proven right."""
-    from startup.server import become_gunicorn, check_port
+    from startup.server import become_gunicorn, prepare
 
-    check_port(configuration)
+    probe = prepare(configuration)
     verification = migrate(configuration, heal_severities=("error",))
     require_secret_key(configuration, verification.state)
-    become_gunicorn(configuration)
+    become_gunicorn(configuration, probe)
 
 
 def migrate(configuration, heal_severities=("error", "warning")) -> Verification:
@@ -54,7 +54,7 @@ def migrate(configuration, heal_severities=("error", "warning")) -> Verification
 def _migrate(configuration, files, optional, heal_severities) -> Verification:
     began = time.perf_counter()
     with session(configuration.conninfo, configuration.database_wait_seconds) as connection:
-        state = read_state(connection, optional)
+        state = read_in_turn(connection, optional, configuration.lock_wait_seconds)
         require_writable(state)
         tell_connection(connection, state, began)
         verification = compare(state)
@@ -81,9 +81,6 @@ def _something_to_do(configuration, verification, files, optional, heal_severiti
 
 def _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities):
     """Everything that writes, under the lock; gives the verification afterwards."""
-    from startup.apply import apply_migrations, apply_optional, record_hashes
-    from startup.lock import start_lock
-
     state = verification.state
     pending = migrations.pending(state.applied, files)
     migrations.check_contents(pending + migrations.pending(state.applied, optional))
@@ -94,20 +91,31 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
         return verification
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema})
+    from startup.lock import start_lock
 
-    with start_lock(connection, state.schema, configuration.lock_wait_seconds):
-        state = read_state(connection, optional)  # another start may have been quicker
+    def still_to_do() -> bool:
+        nonlocal verification
+        verification = compare(read_state(connection, optional))
+        return _something_to_do(configuration, verification, files, optional, heal_severities)
+
+    with start_lock(connection, state.schema, configuration.lock_wait_seconds, still_to_do) as lock:
+        if lock is None:  # another start was quicker
+            return verification
+        from startup.apply import apply_migrations, apply_optional, record_hashes  # yoyo, which most of a crowd spare
+
+        state = verification.state
         if pending := migrations.pending(state.applied, files):
-            apply_migrations(connection, pending)
+            apply_migrations(connection, pending, lock.require_row, configuration.lock_wait_seconds)
             state = read_state(connection, optional)
         if configuration.heal and (targets := heal.targets(compare(state), files, heal_severities)):
-            heal.heal(connection, state, files, targets)
+            lock.require_row()
+            heal.heal(connection, state, files, targets, seconds=configuration.lock_wait_seconds)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
             defaults.insert(connection, configuration)
         record_hashes(connection, [file for file in files if file.id in state.applied])
         if wanted := migrations.pending(state.applied, optional, state.fulfilled):
-            apply_optional(connection, wanted)
+            apply_optional(connection, wanted, lock.require_row, configuration.lock_wait_seconds)
         return compare(read_state(connection, optional))
 
 

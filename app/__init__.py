@@ -10,21 +10,21 @@ from app import db, errors, formats, headers, static_files
 from app.queries import secrets
 from app.readiness import Readiness
 from app.views import front, health
-from startup.configuration import read_configuration
-from startup.connection import connect
+from startup.configuration import Configuration, read_configuration
+from startup.connection import wait_for_database
 
 
 def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     """Return the application for the settings in `environ`.
 
-    Raises startup.errors.UsageError for settings that cannot be used; psycopg2.Error or LookupError when
-    SECRET_KEY is not among them and cannot be read from the database either.
+    Raises startup.errors.UsageError for settings that cannot be used; DatabaseUnusableError, psycopg2.Error or
+    LookupError when SECRET_KEY is not among them and cannot be read from the database either.
     """
     configuration = read_configuration(environ)
 
     app = Flask(__name__)
     app.config.update(
-        SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration.conninfo),
+        SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
     )
@@ -37,8 +37,12 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def _kept_secret_key(conninfo: str) -> str:
+def _kept_secret_key(configuration: Configuration) -> str:
     # Gunicorn preloads the app, so this is asked once, before the fork, on a connection that is closed again:
-    # a worker that is replaced while the database is away still comes up.
-    with closing(connect(conninfo)) as connection, connection.cursor() as cursor:
+    # a worker that is replaced while the database is away still comes up. It waits, for the session of the start
+    # may not have ended yet where the role has no other.
+    with (
+        closing(wait_for_database(configuration.conninfo, configuration.database_wait_seconds)) as connection,
+        connection.cursor() as cursor,
+    ):
         return secrets.secret_key(cursor)

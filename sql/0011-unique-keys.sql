@@ -1,6 +1,6 @@
 -- Unique keys: no two users of one name, no two invoices of one number.
 -- A unique index that an older release made under another name serves as well.
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '1s';
 
 DO $$
 DECLARE

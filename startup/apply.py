@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
-from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, default_migration_table
@@ -21,6 +20,7 @@ from startup.catalog import question
 from startup.errors import ConnectionLostError, MigrationFailedError
 from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile, check_contents
+from startup.patience import Patience, passes
 from startup.statements import one_line
 
 
@@ -60,35 +60,50 @@ class Ledger(PostgresqlBackend):
 
     def run(self, file: MigrationFile) -> None:
         """Run the statements of a file. A transaction is the caller's affair."""
+        self.file = file
         for statement in file.statements:
             self.cursor().execute(statement)  # not self.execute(), which takes % for a parameter
 
-    def apply(self, file: MigrationFile) -> None:
+    def apply(self, file: MigrationFile, patience: Patience) -> None:
         """Run a file and mark it as applied, all in one transaction where the file allows one.
 
         Raises MigrationFailedError, or ConnectionLostError.
         """
         try:
-            if not file.transactional:
-                self.build_index(file)
-                self._require_valid(file)
-            with self.transaction():
-                if file.transactional:
-                    self.run(file)
-                migration = Migration(file.id, file.path, source_dir=None)
-                self.mark_one(migration, log=False)
-                self.log_migration(migration, "apply")
-                self._keep_hash(file)
+            patience.run(file.id, f"applying {file.id}", lambda: self._apply(file))
         except psycopg2.Error as error:
-            raise _failure(self.connection, file, error) from error
+            raise _failure(self.connection, file, error, patience) from error
+
+    def _apply(self, file: MigrationFile) -> None:
+        if not file.transactional:
+            self.build_index(file)
+            self._require_valid(file)
+        with self.transaction():
+            if file.transactional:
+                self.run(file)
+            migration = Migration(file.id, file.path, source_dir=None)
+            self.mark_one(migration, log=False)
+            self.log_migration(migration, "apply")
+            self._keep_hash(file)
+
+    def run_again(self, file: MigrationFile) -> None:
+        """Run a file that is applied already."""
+        if file.transactional:
+            with self.transaction():
+                self.run(file)
+        else:
+            self.build_index(file)
 
     def build_index(self, file: MigrationFile) -> None:
         """Run a non-transactional file, and put back the search_path, which such a file may extend."""
         with self.connection.cursor() as cursor:
             cursor.execute("SHOW search_path")
             search_path = cursor.fetchone()
-            self.run(file)
-            cursor.execute("SELECT set_config('search_path', %s, false)", search_path)
+            try:
+                self.run(file)
+            finally:
+                if not self.connection.closed:
+                    cursor.execute("SELECT set_config('search_path', %s, false)", search_path)
 
     def _require_valid(self, file: MigrationFile) -> None:
         """See that IF NOT EXISTS has not passed over what an earlier build left."""
@@ -121,70 +136,86 @@ class Ledger(PostgresqlBackend):
             _keep_hashes(self.connection, [file])
 
 
-def apply_migrations(connection, files: list[MigrationFile]) -> None:
-    """Apply files one after the other.
+def apply_migrations(connection, files: list[MigrationFile], before_each=lambda: None, seconds: int = 300) -> None:
+    """Apply files one after the other, each tried for up to `seconds` while others hold locks that it needs.
 
-    Raises MigrationFailedError at the first that fails: it is rolled back, the earlier ones stay applied.
+    `before_each` is called before each try. Raises MigrationFailedError at the first file that fails: it is rolled
+    back, the earlier ones stay applied.
     """
-    ledger = Ledger(connection)
-    ledger.ensure_internal_schema_updated()
-    for file in files:
-        began = time.perf_counter()
-        ledger.apply(file)
-        log.step(f"Applied {file.id}", began, migration=file.id)
-
-
-def apply_optional(connection, files: list[MigrationFile]) -> None:
-    """Apply optional files; one that fails is a warning, and is tried again at the next start."""
-    ledger = Ledger(connection)
-    for file in files:
-        began = time.perf_counter()
-        try:
-            ledger.apply(file)
-        except MigrationFailedError as error:
-            log.warning(
-                f"{error}. TimeTracker works without it; mend the cause and the next start tries again,"
-                f" or remove sql/optional/{file.id}.sql"
-            )
-        else:
+    with Patience(connection, seconds, before_each) as patience:
+        ledger = Ledger(connection)
+        ledger.ensure_internal_schema_updated()
+        for file in files:
+            began = time.perf_counter()
+            ledger.apply(file, patience)
             log.step(f"Applied {file.id}", began, migration=file.id)
 
 
-def replay(connection, files: list[MigrationFile], keep) -> list[tuple[MigrationFile, psycopg2.Error]]:
+def apply_optional(connection, files: list[MigrationFile], before_each=lambda: None, seconds: int = 300) -> None:
+    """Apply optional files likewise; one that fails is a warning, and is tried again at the next start."""
+    with Patience(connection, seconds, before_each) as patience:
+        ledger = Ledger(connection)
+        for file in files:
+            began = time.perf_counter()
+            try:
+                ledger.apply(file, patience)
+            except MigrationFailedError as error:
+                log.warning(
+                    f"{error}. TimeTracker works without it; mend the cause and the next start tries again,"
+                    f" or remove sql/optional/{file.id}.sql"
+                )
+            else:
+                log.step(f"Applied {file.id}", began, migration=file.id)
+
+
+Failures = list[tuple[MigrationFile, psycopg2.Error]]
+
+
+def replay(connection, files: list[MigrationFile], keep, patience: Patience) -> Failures:
     """Run transactional files again in one transaction; give those that failed, with the error.
 
-    A file that fails is rolled back alone; but one that cannot get its lock ends it all, for the files before it
-    hold theirs. `keep()` is asked at the end, inside the transaction: unless it gives true, all is rolled back.
+    A file that fails is rolled back alone; but one that cannot get its lock gives back those of all, and all are
+    tried again. `keep()` is asked at the end, inside the transaction: unless it gives true, all is rolled back.
     Raises UsageError for a file that yoyo would run badly.
     """
     check_contents(files)
-    ledger, failed = Ledger(connection), []
-    with ledger.transaction() as transaction:
-        for file in files:
-            try:
-                with ledger.transaction():  # a savepoint
-                    ledger.run(file)
-            except psycopg2.Error as error:
-                if connection.closed:
-                    raise _failure(connection, file, error) from error
-                failed.append((file, error))
-                if isinstance(error, LockNotAvailable | DeadlockDetected):
-                    transaction.rollback_on_exit = True
-                    return failed
-        transaction.rollback_on_exit = not keep()
-    return failed
+    ledger = Ledger(connection)
 
+    def attempt() -> Failures:
+        failed = []
+        with ledger.transaction() as transaction:
+            for file in files:
+                try:
+                    with ledger.transaction():  # a savepoint
+                        ledger.run(file)
+                except psycopg2.Error as error:
+                    if connection.closed or passes(error):
+                        raise
+                    failed.append((file, error))
+            transaction.rollback_on_exit = not keep()
+        return failed
 
-def apply_again(connection, file: MigrationFile) -> list[tuple[MigrationFile, psycopg2.Error]]:
-    """Run a non-transactional file again; give it with the error if it failed. Raises UsageError like replay()."""
-    check_contents([file])
     try:
-        Ledger(connection).build_index(file)
+        return patience.run("healing", "healing by replaying the migrations", attempt)
     except psycopg2.Error as error:
-        if connection.closed:
-            raise _failure(connection, file, error) from error
-        return [(file, error)]
+        return _failed_again(ledger, error, patience)
+
+
+def apply_again(connection, file: MigrationFile, patience: Patience) -> Failures:
+    """Run one file again, by itself; give it with the error if it failed. Raises UsageError like replay()."""
+    check_contents([file])
+    ledger = Ledger(connection)
+    try:
+        patience.run(file.id, f"healing by {file.id}", lambda: ledger.run_again(file))
+    except psycopg2.Error as error:
+        return _failed_again(ledger, error, patience)
     return []
+
+
+def _failed_again(ledger: Ledger, error: psycopg2.Error, patience: Patience) -> Failures:
+    if ledger.connection.closed:
+        raise _failure(ledger.connection, ledger.file, error, patience) from error
+    return [(ledger.file, error)]
 
 
 def rehearse(
@@ -239,13 +270,18 @@ def _keep_hashes(connection, files: list[MigrationFile]) -> None:
             )
 
 
-def _failure(connection, file: MigrationFile, error: psycopg2.Error) -> Exception:
+def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: Patience | None = None) -> Exception:
     if connection.closed:
         return ConnectionLostError(first_line(error), during=file.id)
     if file.transactional:
         outcome = "failed and was rolled back"
     else:
         outcome = f"failed, and may have left the index {file.index} invalid"
+    if patience and passes(error):
+        return MigrationFailedError(
+            f"{file.id} {outcome} again and again for {patience.seconds} s: {first_line(error)}; {patience.held_up_by}."
+            " End that session, or wait for it, and start again; LOCK_WAIT_SECONDS sets how long to try"
+        )
     return MigrationFailedError(f"{file.id} {outcome}: {first_line(error)}. Statement: {_statement(error)}")
 
 
@@ -259,7 +295,8 @@ def _statement(error: psycopg2.Error) -> str:
 
 
 def first_line(error: psycopg2.Error) -> str:
-    """The database's own message, with its detail, on one line."""
+    """The database's own message, with its detail and its hint, on one line."""
     unsaid = re.sub(r"^\w+:  ", "", str(error).strip()).partition("\n")[0] or "no reason given"
-    parts = [error.diag.message_primary or unsaid, error.diag.message_detail or ""]
+    hint = f"({error.diag.message_hint.removesuffix('.')})" if error.diag.message_hint else ""
+    parts = [error.diag.message_primary or unsaid, error.diag.message_detail or "", hint]
     return " ".join(" ".join(parts).split()).removesuffix(".")

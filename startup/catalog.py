@@ -2,9 +2,9 @@
 
 import os
 
-from psycopg2.errors import LockNotAvailable
+from psycopg2.errors import CharacterNotInRepertoire, LockNotAvailable
 
-from startup.errors import DatabaseUnusableError, UsageError
+from startup.errors import DatabaseUnusableError, TablesLockedError, UsageError
 from startup.migrations import FOLDER
 
 SCHEMA_KINDS = frozenset(
@@ -12,6 +12,14 @@ SCHEMA_KINDS = frozenset(
 )
 SNAPSHOT = os.path.join(FOLDER, "runner", "schema.txt")
 YOYO_TABLES = frozenset(["_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock"])
+
+# Goes in one message with each question, and ends with it: behind a pooler the session is not ours to set.
+# What the role sets for its other sessions neither cuts a question short nor changes how the answer reads.
+FOR_A_QUESTION = """
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = '5s';
+SET LOCAL quote_all_identifiers = off;
+"""
 
 
 def question(name: str) -> str:
@@ -58,7 +66,8 @@ class State:
     has_rows    table -> whether it holds a row, for settings and app_secrets; 'dead lock' -> whether a start was killed
                 and left its row in yoyo_lock
     ledger_readable  whether this role may read the list of applied migrations
-    positions   'users.id' -> (highest id or None, last value that the sequence gave)
+    positions   'users.id' -> (highest id or None, last value that the sequence gave, the last that it can give)
+    others      'users' -> what else a name leads to, before a table of the schema in use: ('view', 'front.users')
     """
 
     def __init__(self):
@@ -71,7 +80,8 @@ class State:
         self.hashes: dict[str, tuple[str, str]] = {}
         self.marks: dict[str, str] = {}
         self.has_rows: dict[str, bool] = {}
-        self.positions: dict[str, tuple[int | None, int]] = {}
+        self.positions: dict[str, tuple[int | None, int, int]] = {}
+        self.others: dict[str, tuple[str, str]] = {}
         self.ledger_readable = False
 
     @property
@@ -92,15 +102,15 @@ def read_state(connection, optional=()) -> State:
     """Read the state of the database behind an autocommit connection.
 
     `optional` are the optional migration files, whose conditions are asked in the same statement.
-    Raises DatabaseUnusableError when it is not clear which schema is ours.
+    Raises DatabaseUnusableError when it is not clear which schema is ours, TablesLockedError when a table is locked.
     """
     state, questions = State(), []
     conditions = [
         f"UNION ALL SELECT 'optional', '{file.id}', ({file.requires})::text, NULL" for file in optional if file.requires
     ]
     with connection.cursor() as cursor:
-        _ask(cursor, "\n".join([question("catalog"), *conditions]))
-        for kind, name, definition, note in sorted(cursor.fetchall(), key=lambda row: (row[0], row[1], row[2] or "")):
+        rows = ask(cursor, "\n".join([question("catalog"), *conditions]))
+        for kind, name, definition, note in sorted(rows, key=lambda row: (row[0], row[1], row[2] or "")):
             if kind in SCHEMA_KINDS:
                 state.objects.setdefault(f"{kind} {name}", []).append(definition)
                 state.names[f"{kind} {name}", definition] = note
@@ -108,6 +118,8 @@ def read_state(connection, optional=()) -> State:
                 state.server[name] = definition
             elif kind == "sequence":
                 state.sequences[name] = (definition, note is not None)
+            elif kind == "other":
+                state.others[name] = (definition, note)
             else:
                 state.fulfilled[name] = definition == "true"
             if kind in ("table", "sequence") and note is not None:
@@ -124,20 +136,33 @@ def read_state(connection, optional=()) -> State:
                 f" GRANT USAGE ON SCHEMA ... TO {state.server['role']}, or ALTER ROLE ... SET search_path"
             )
         if questions:
-            _ask(cursor, "\nUNION ALL\n".join(questions))
-            for kind, name, first, second in cursor.fetchall():
+            for kind, name, first, second in ask(cursor, "\nUNION ALL\n".join(questions)):
                 _note_answer(state, kind, name, first, second)
     return state
 
 
-def _ask(cursor, statement: str) -> None:
-    """Ask a question; a table that somebody has locked must not hold a start for ever."""
-    try:  # two statements in one message are one transaction
-        cursor.execute(f"SET LOCAL lock_timeout = '5s';\n{statement}")
+def ask(cursor, statement: str, parameters=None) -> list[tuple]:
+    """Ask a question of the catalog and give the rows; a locked table must not hold a start for ever.
+
+    Raises DatabaseUnusableError.
+    """
+    settings = FOR_A_QUESTION
+    if cursor.connection.info.server_version >= 170000:
+        settings = f"SET LOCAL transaction_timeout = 0;{settings}"
+    try:  # several statements in one message are one transaction
+        cursor.execute(f"{settings}{statement}", parameters)
+        return cursor.fetchall()
     except LockNotAvailable:
-        raise DatabaseUnusableError(
+        raise TablesLockedError(
             "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
             " that heals): pg_stat_activity tells which; start again when it is done"
+        ) from None
+    except CharacterNotInRepertoire as error:
+        encoding = cursor.connection.info.parameter_status("server_encoding")
+        raise DatabaseUnusableError(
+            f"The encoding of the database is {encoding}, which takes any bytes, and some are no text in UTF-8"
+            f" ({error.diag.message_primary}): give what is called so another name, or dump the database with pg_dump"
+            " --encoding=LATIN1 (what it was written in) and restore it into one with the encoding UTF8"
         ) from None
 
 
@@ -151,4 +176,5 @@ def _note_answer(state: State, kind: str, name: str, first: str, second: str) ->
     elif kind == "rows":
         state.has_rows[name] = first == "true"
     else:
-        state.positions[name] = (int(first) if first else None, int(second))
+        last, limit = second.split("/")
+        state.positions[name] = (int(first) if first else None, int(last), int(limit))

@@ -5,11 +5,15 @@ import sys
 from collections.abc import Callable
 
 import psycopg2
+from psycopg2.errors import InsufficientPrivilege, RaiseException, ReadOnlySqlTransaction
 
-from startup import log
+from startup import log, missing_package
 from startup.configuration import read_configuration
-from startup.errors import DatabaseUnusableError, StartError
+from startup.errors import DatabaseUnusableError, StartError, UsageError
 from startup.signals import end_on_signals
+
+# What the administrators of a database decide, such as by an event trigger.
+REFUSALS = (RaiseException, InsufficientPrivilege, ReadOnlySqlTransaction)
 
 
 def run(arguments: list[str], story: dict[str, Callable], description: str) -> int:
@@ -32,11 +36,15 @@ def run(arguments: list[str], story: dict[str, Callable], description: str) -> i
         for problem in error.problems:
             log.error(problem)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        log.error(missing_package(error))
+        return UsageError.exit_code
     except Exception as error:
         if not _is_of_the_server(error):
             sys.excepthook(*sys.exc_info())
             return StartError.exit_code
-        log.error(f"PostgreSQL broke off: {' '.join(str(error).split())}. Look at the server, then start again")
+        what = "refused" if isinstance(error, REFUSALS) else "broke off"
+        log.error(f"PostgreSQL {what}: {' '.join(str(error).split())}. Look at the server, then start again")
         return DatabaseUnusableError.exit_code
     return 0
 
@@ -44,4 +52,4 @@ def run(arguments: list[str], story: dict[str, Callable], description: str) -> i
 def _is_of_the_server(error: Exception) -> bool:
     """Whether the server's state ended us, not a mistake of ours; psycopg2 tells a crash as a bare DatabaseError."""
     is_of_the_session = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
-    return is_of_the_session or type(error) is psycopg2.DatabaseError
+    return is_of_the_session or isinstance(error, REFUSALS) or type(error) is psycopg2.DatabaseError

@@ -18,6 +18,7 @@ Configuration = namedtuple(
         "heal",
         "listen_address",
         "port",
+        "startup_probe",
         "secret_key",  # None: the one kept in the database
         "admin_username",
         "settings",  # what the environment says of the first settings row: column -> value or None
@@ -165,6 +166,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
             "LISTEN_ADDRESS", ADDRESS, "an address such as 127.0.0.1, 0.0.0.0 or ::, without a port", "127.0.0.1"
         ).strip("[]"),
         port=environment.whole_number("PORT", 8080, 1, 65_535),
+        startup_probe=environment.yes_or_no("STARTUP_PROBE", False),
         secret_key=environment.or_file("SECRET_KEY"),
         admin_username=administrators[0] if administrators else "admin",
         settings={

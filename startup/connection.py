@@ -8,7 +8,7 @@ from _thread import allocate_lock, start_new_thread  # `threading` takes longer 
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import get_wait_callback, parse_dsn, set_wait_callback
 
 from startup import log
 from startup.errors import DatabaseUnusableError
@@ -18,20 +18,24 @@ REPORT_SECONDS = 10
 
 # libpq tells connection errors apart by their text only. What stands here will not pass by itself;
 # whatever is not known (refused, starting up, no such host yet, too many clients) is waited for.
-# Names that people chose are taken out of the text before it is compared.
+# Names that people chose are taken out of the text before it is compared. What a server says in another
+# language than English is known by its SQLSTATE.
 HOPELESS = {
-    r"password authentication failed|no password supplied|SCRAM|authentication failed|auth failed": (
+    r"password authentication failed|no password supplied|SCRAM|authentication failed|auth failed|^28P01$": (
         "check the user name and the password in DATABASE_URL"
     ),
     r"no pg_hba\.conf entry|pg_hba\.conf rejects": (
         "let this host in through the server's pg_hba.conf, or set sslmode in DATABASE_URL as it asks"
     ),
+    r"^28000$": (
+        "see whether the role exists and may log in, and let it in from this host through the server's pg_hba.conf"
+    ),
     r'role "" does not exist|no such user': "create the role, or correct the user name in DATABASE_URL",
     r'role "" is not permitted to log in': "ALTER ROLE ... LOGIN, or use another role",
-    r'database "" does not exist|no such database': (
+    r'database "" does not exist|no such database|^3D000$': (
         "create the database (createdb), or correct its name in DATABASE_URL"
     ),
-    r'permission denied for database ""': "GRANT CONNECT ON DATABASE ... TO this role",
+    r'permission denied for database ""|^42501$': "GRANT CONNECT ON DATABASE ... TO this role",
     r"invalid response to SSL negotiation|authentication request|unencrypted data after|wrong version number": (
         "something other than PostgreSQL answers there; correct host and port in DATABASE_URL"
     ),
@@ -43,31 +47,50 @@ HOPELESS = {
     r"|could not parse network address|is too long|unrecognized configuration parameter"
     r"|invalid value for parameter|invalid command-line argument|unsupported startup parameter"
     r"|permission denied to (?:set parameter|start WAL sender)|channel binding required"
-    r"|authentication method requirement|GSSAPI encryption required": "correct this option in DATABASE_URL",
+    r"|authentication method requirement|GSSAPI encryption required"
+    r"|^(?:42704|22023|42601)$": "correct this option in DATABASE_URL",
     r"^Permission denied": "let this user into the folder of the server's socket",
     r"definition of service|service file": "correct PGSERVICE, or the service file that it reads",
 }
 
 
-def connect(conninfo: str, connect_timeout: int = 5, primary: bool = True) -> Connection:
-    """Open a psycopg2 connection in autocommit mode, in UTC and UTF-8.
+# What libpq writes before a reason, once for each address that it tries.
+PLACE = r"^(?:connection to server (?:at|on socket) .*? failed: |(?=could not translate host name))"
+# Two blanks: it comes from the server, in whatever language.
+SEVERITY = r"^[^:\n]{1,40}:  (?=\S)"
+UNREADABLE = "its answer is no UTF-8 text"
 
-    With `primary` a hot standby is passed over for the next host, and refused when there is none. The time
-    zone goes with the start-up message (PGTZ), so that it costs no statement and holds behind a pooler too.
+
+def connect(conninfo: str, connect_timeout: int = 5, primary: bool = True) -> Connection:
+    """Open a psycopg2 connection in autocommit mode, in UTC, UTF-8 and with ISO dates.
+
+    With `primary` a hot standby is passed over for the next host, and refused when there is none. The settings
+    go with the start-up message (PGTZ and its like), so that they cost no statement and hold behind a pooler too.
     Raises psycopg2.OperationalError.
     """
+    parameters = _parameters(conninfo, connect_timeout, primary)
+    wait_callback = get_wait_callback()
+    set_wait_callback(None)  # with one, libpq keeps neither to connect_timeout nor to the order of the hosts
+    try:
+        connection = psycopg2.connect(**parameters)
+    except UnicodeDecodeError as error:  # the server's message is in another encoding, or it is no PostgreSQL
+        raise psycopg2.OperationalError(error.object.decode("utf-8", "replace")) from None
+    finally:
+        set_wait_callback(wait_callback)
+    connection.autocommit = True
+    return connection
+
+
+def _parameters(conninfo: str, connect_timeout: int, primary: bool) -> dict[str, str]:
+    """What libpq is given; the rest it reads from its variables, of which it sends some to the server."""
     os.environ["PGTZ"] = "UTC"
+    os.environ["PGDATESTYLE"] = "ISO"  # psycopg2 would ask for it in a statement of its own
     parameters = {"fallback_application_name": "timetracker"} | parse_dsn(conninfo) | {"client_encoding": "UTF8"}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parameters.setdefault("connect_timeout", connect_timeout)
     if primary and parameters.get("target_session_attrs", "any") in ("any", "prefer-standby"):
         parameters["target_session_attrs"] = "primary"
-    try:
-        connection = psycopg2.connect(**parameters)
-    except UnicodeDecodeError as error:  # the server's message is in another encoding, or it is no PostgreSQL
-        raise psycopg2.OperationalError(error.object.decode("utf-8", "replace")) from None
-    connection.autocommit = True
-    return connection
+    return parameters
 
 
 def wait_for_database(conninfo: str, seconds: int, primary: bool = True, setting: str = "DATABASE_URL") -> Connection:
@@ -78,16 +101,20 @@ def wait_for_database(conninfo: str, seconds: int, primary: bool = True, setting
     """
     deadline = time.monotonic() + seconds
     reported: dict[str, float] = {}  # reason -> when it was last told
+    remedies: dict[str, str | None] = {}  # reason -> what to do, if waiting is in vain
     _see_to_password_file(conninfo)
     while True:
         remaining = deadline - time.monotonic()
         try:
-            return _connect_interruptibly(conninfo, round(max(2, min(5, remaining))), primary)
+            return connect_interruptibly(conninfo, round(max(2, min(5, remaining))), primary)
         except psycopg2.OperationalError as error:
-            reasons = _reasons(error)
-        reason, remedy = "; ".join(reasons), _remedy(reasons, conninfo)
-        if remedy:
-            raise _unusable(f"Cannot use PostgreSQL at {address(conninfo)}: {reason}. {remedy}", conninfo, setting)
+            message = str(error)
+        reason = "; ".join(_reasons(message))
+        if reason not in remedies:
+            remedies[reason] = _remedy(message, conninfo) or _remedy_by_sqlstate(message, conninfo, primary)
+        if remedies[reason]:
+            sentence = f"Cannot use PostgreSQL at {address(conninfo)}: {reason}. {remedies[reason]}"
+            raise _unusable(sentence, conninfo, setting)
         now = time.monotonic()
         if now >= deadline:
             raise _unusable(
@@ -102,7 +129,7 @@ def wait_for_database(conninfo: str, seconds: int, primary: bool = True, setting
         time.sleep(POLL_SECONDS)
 
 
-def _connect_interruptibly(conninfo: str, connect_timeout: int, primary: bool) -> Connection:
+def connect_interruptibly(conninfo: str, connect_timeout: int, primary: bool) -> Connection:
     """connect() in a thread: while libpq looks up a name or waits for an answer, no signal gets through to Python."""
     outcome: list[Connection | Exception] = []
     done = allocate_lock()
@@ -162,28 +189,40 @@ def _places(conninfo: str) -> list[str]:
     return [f"{host}:{port or 5432}" for host, port in zip(shown, ports, strict=True)]
 
 
-def _reasons(error: psycopg2.OperationalError) -> list[str]:
+def _reasons(message: str) -> list[str]:
     """What libpq says, each reason once, without addresses and hints. It never quotes the password.
 
     Some versions of Python lose a message that is in another encoding.
     """
-    # What libpq writes before the reason, once for each address that it tries.
-    prefix = r"^(?:connection to server (?:at|on socket) .*? failed: |(?=could not translate host name))"
-    attempts = [text.strip() for text in re.split(prefix, str(error), flags=re.MULTILINE) if text.strip()]
-    reasons = [re.sub(r"^(?:FATAL|ERROR):\s*", "", attempt.splitlines()[0]) for attempt in attempts]
-    return list(dict.fromkeys(reasons)) or ["its answer is no UTF-8 text"]
+    reasons = [re.sub(SEVERITY, "", attempt.splitlines()[0]) for attempt in _attempts(message)]
+    return list(dict.fromkeys(reasons)) or [UNREADABLE]
 
 
-def _remedy(reasons: list[str], conninfo: str) -> str | None:
+def _attempts(message: str) -> list[str]:
+    """What libpq says of each address that it tried."""
+    return [text.strip() for text in re.split(PLACE, message, flags=re.MULTILINE) if text.strip()]
+
+
+def _remedy(message: str, conninfo: str) -> str | None:
     """What to do when waiting is in vain, else None.
 
     Of several hosts each must be hopeless. Of one host the last attempt counts: localhost may be refused as
     ::1 before it says no as 127.0.0.1, and an attempt without TLS comes after the one with it.
     """
-    remedies = [_remedy_of_one(reason) for reason in reasons]
+    remedies = [_remedy_of_one(reason) for reason in _reasons(message)]
     if len(_places(conninfo)) == 1:
         return remedies[-1]
     return remedies[0] if all(remedies) else None
+
+
+def _remedy_by_sqlstate(message: str, conninfo: str, primary: bool) -> str | None:
+    """The same where a server said something that is not known, which may be a matter of its language."""
+    attempts = _attempts(message)
+    if attempts and not any(re.search(SEVERITY, attempt) for attempt in attempts):
+        return None
+    from startup.sqlstate import refusal  # seldom needed
+
+    return _remedy(refusal(_parameters(conninfo, 5, primary)), conninfo)
 
 
 def _remedy_of_one(reason: str) -> str | None:
@@ -198,6 +237,8 @@ def _advice(reason: str) -> str:
     """What to do about a reason that did not pass."""
     if "hot standby mode" in reason or "read-only" in reason:
         return "Promote it, or give DATABASE_URL the primary"
+    if "No space left on device" in reason:
+        return "Make room on the disk of the server"
     return "Start it, see whether PostgreSQL is what listens there, or correct DATABASE_URL"
 
 

@@ -28,7 +28,9 @@ COLUMN = (
     r"(?P<type>.+?)(?P<collation> COLLATE \S+)?(?P<not_null> NOT NULL)?"
     r"(?: (?P<value>SERIAL|IDENTITY.*|GENERATED AS .+|DEFAULT .+))?"
 )
+RULE_OR_POLICY = re.compile(r'(?:rule|policy) (?:"(?:[^"]|"")*"|\S+)')
 INTEGERS = ("smallint", "integer", "bigint")
+LARGEST_INTEGERS = (2**15 - 1, 2**31 - 1)  # which bigint exceeds
 
 
 def missing(name: str, expected: str, state: State) -> Difference:
@@ -93,6 +95,9 @@ def extra(name: str, found: str, state: State) -> Difference | None:
         return Difference("extra", "notice", name, None, found, LEFT_ALONE)
     if type_of(name) == "index" and not found.startswith("UNIQUE "):
         return None
+    if type_of(name) == "check" and found.startswith("NOT NULL "):
+        remedy = f"{alter} VALIDATE CONSTRAINT {known_as} -- once none is empty"
+        return Difference("not_validated", "warning", name, None, found, remedy)
     if type_of(name) == "index":
         drop = f"DROP INDEX {state.qualified(own)}"
     elif type_of(name) == "unique":  # a constraint, or nothing but an index
@@ -105,6 +110,21 @@ def extra(name: str, found: str, state: State) -> Difference | None:
     return Difference("extra", "warning", name, None, found, remedy)
 
 
+def in_the_way(table: str, state: State) -> Difference | None:
+    """What the name of a table leads to in its place."""
+    if table not in state.others:
+        return None
+    kind, place = state.others[table]
+    if place == state.qualified(table):
+        remedy = f"ALTER {kind.upper()} {place} RENAME TO {table}_of_others -- then {PUT_BACK}"
+        return Difference("missing", "error", f"table {table}", "table", f"{kind} {place} in its place", remedy)
+    remedy = (
+        f"ALTER ROLE {state.server['quoted role']} SET search_path = {state.server['quoted schema']}"
+        " -- or as an option in DATABASE_URL: as it is, the app would take it for the table of that name"
+    )
+    return Difference("extra", "error", f"table {table}", None, f"{kind} {place} before it on the search_path", remedy)
+
+
 def in_sequence_of(column: str, state: State) -> Difference | None:
     """What is wrong with the sequence of a serial column such as users.id, as far as this role can tell."""
     name = f"sequence {column}"
@@ -113,11 +133,19 @@ def in_sequence_of(column: str, state: State) -> Difference | None:
         table, role = state.qualified(column.split(".")[0]), state.server["quoted role"]
         remedy = f"GRANT SELECT ON {sequence}, {table} TO {role} -- to have it checked"
         return Difference("changed", "notice", name, "readable", "not readable by this role", remedy)
-    highest, last = state.positions.get(column, (None, 0))
-    if highest is None or highest <= last:
+    highest, last, limit = state.positions.get(column, (None, 0, 1))
+    if highest is not None and last < highest < limit:
+        remedy = f"ALTER SEQUENCE {sequence} RESTART WITH {highest + 1} -- as it is, the next insert fails"
+        return Difference("changed", "error", name, f"at least {highest}, the highest {column}", str(last), remedy)
+    if max(last, highest or 0) < limit:
         return None
-    remedy = f"ALTER SEQUENCE {sequence} RESTART WITH {highest + 1} -- as it is, the next insert fails"
-    return Difference("changed", "error", name, f"at least {highest}, the highest {column}", str(last), remedy)
+    if limit in LARGEST_INTEGERS:
+        table, _, own = column.partition(".")
+        alter = f"ALTER TABLE {state.qualified(table)} ALTER COLUMN {own} TYPE bigint"
+        remedy = f"{alter}; ALTER SEQUENCE {sequence} AS bigint -- rewrites the table; those that refer to it as well"
+    else:
+        remedy = f"ALTER SEQUENCE {sequence} NO MAXVALUE -- as it is, the next insert fails"
+    return Difference("changed", "error", name, f"less than {limit}, its last value", str(last), remedy)
 
 
 def in_settings(state: State) -> Difference | None:
@@ -147,13 +175,21 @@ def _judge_table(alter: str, expected: str, found: str) -> tuple[str, str]:
         remedies.append(f"{alter} DISABLE ROW LEVEL SECURITY")
     if "forced row security" in added:
         remedies.append(f"{alter} NO FORCE ROW LEVEL SECURITY")
-    # As the database identifies them: 'rule no_delete on public.users'.
-    remedies += [f"DROP {part}" for part in sorted(added) if part.startswith(("rule ", "policy "))]
+    # 'rule no_delete', 'policy "For all" …', where what follows the name says what the policy lets through.
+    kept = {part[0] for part in map(RULE_OR_POLICY.match, sorted(lacking)) if part}
+    extra = [part[0] for part in map(RULE_OR_POLICY.match, sorted(added)) if part and part[0] not in kept]
+    remedies += [f"DROP {part} on {alter.removeprefix('ALTER TABLE ')}" for part in extra]
+    if kept:
+        remedies.append(PUT_BACK)
     if "partitioned" in added:
         remedies.append("make a plain table of that name and move the rows into it")
-    if "unlogged" in added and not remedies:
-        return "warning", f"{alter} SET LOGGED -- as it is, a crash of the server empties it"
-    return "error", "; ".join(remedies)
+    harmless = []
+    if "unlogged" in added:
+        harmless.append(f"{alter} SET LOGGED -- as it is, a crash of the server empties it")
+    for child in sorted(part.removeprefix("inherited by ") for part in added if part.startswith("inherited by ")):
+        parent = alter.removeprefix("ALTER TABLE ")
+        harmless.append(f"ALTER TABLE {child} NO INHERIT {parent} -- as it is, its rows show in {parent}")
+    return ("error", "; ".join(remedies)) if remedies else ("warning", harmless[0])
 
 
 def _judge_column(table: str, own: str, wanted: dict, actual: dict, state: State) -> tuple[str | None, str]:

@@ -29,6 +29,10 @@ class DatabaseUnusableError(StartError):
     exit_code = 5
 
 
+class TablesLockedError(DatabaseUnusableError):
+    """Another session has locked a table that has to be read."""
+
+
 class ConnectionLostError(DatabaseUnusableError):
     """The session ended in the middle. `loss` says so without a remedy, for a start that goes on by itself."""
 

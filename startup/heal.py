@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 
 from startup import log
-from startup.catalog import State, read_state, table_of, type_of
+from startup.catalog import State, place_of, read_state, table_of, type_of
 from startup.differences import SEVERITIES, Difference
 from startup.migrations import MigrationFile, edited
 from startup.verification import Verification, compare
@@ -46,37 +46,84 @@ def edited_ids(state: State, files: list[MigrationFile]) -> list[str]:
     return [file.id for file in files if file.id in state.applied and edited(file, state.hashes.get(file.id))]
 
 
-def heal(connection, state: State, files: list[MigrationFile], targets: list[Difference]) -> None:
-    """Replay the applied files and keep the result if it mended anything.
+def heal(
+    connection,
+    state: State,
+    files: list[MigrationFile],
+    targets: list[Difference],
+    before_each=lambda: None,
+    seconds: int = 300,
+) -> None:
+    """Replay what mends the targets, and keep the result if it mended anything.
 
-    What cannot be mended is told, and remembered, so that it is not tried at every start.
+    An index that is built concurrently and a constraint that is NOT VALID need their own file alone; anything else
+    needs all the others, in one transaction. Each is tried for up to `seconds` while others hold locks that it needs;
+    `before_each` is called before each try. What cannot be mended is told, and remembered, so that it is not tried at
+    every start; but rows that break a constraint may be mended at any time.
     """
     from startup.apply import apply_again, first_line, replay  # yoyo, which a start with nothing to do never needs
+    from startup.patience import Patience, passes
 
     log.warning(f"Healing {_count(targets)} by replaying the migrations: {_names(targets)}")
     applied = [file for file in files if file.id in state.applied]
-    failed = replay(
-        connection,
-        [file for file in applied if file.transactional],
-        keep=lambda: len(_left(targets, compare(read_state(connection)))) < len(targets),
-    )
-    for file in applied:
-        if not file.transactional and _left(targets, compare(read_state(connection))):
-            failed += apply_again(connection, file)
+    before, failed = compare(state), []
+    with Patience(connection, seconds, before_each) as patience:
+        if others := [target for target in targets if not any(_mends(file, target) for file in applied)]:
+            failed += replay(
+                connection,
+                [file for file in applied if file.transactional and not file.validates],
+                lambda: _is_better(before, compare(read_state(connection)), others),
+                patience,
+            )
+        for file in applied:
+            due = _due(before, compare(read_state(connection)), targets)
+            if any(_mends(file, difference) for difference in due):
+                failed += apply_again(connection, file, patience)
+        held_up_by = patience.held_up_by
 
     after = compare(read_state(connection))
     left = _left(targets, after)
     for target in targets:
         if target.object not in [found.object for found in left]:
-            _tell_healed(target, state, files)
+            _tell_healed(connection, target, state, files, after)
     for file, error in failed:
-        log.warning(f"Replaying {file.id} failed: {first_line(error)}")
+        cause = f"{first_line(error)}; {held_up_by}" if passes(error) else first_line(error)
+        log.warning(f"Replaying {file.id} failed: {cause}")
     passing = any((error.pgcode or "")[:2] in PASSING for _, error in failed)
     if left:
         again = "; the next start tries again" if passing else ""
+        if not passing and all(found.kind == "not_validated" for found in left):
+            again = "; the next migrate tries again"
         log.warning(f"Could not heal {_count(left)}: {_names(left)}{again}")
     if not passing:
-        _remember(connection, after, left)
+        _remember(connection, after, [found for found in left if found.kind != "not_validated"])
+
+
+def _mends(file: MigrationFile, difference: Difference) -> bool:
+    """Whether this file alone mends this difference, without a lock that stops others."""
+    if file.validates:
+        return difference.kind == "not_validated"
+    is_index = type_of(difference.object) == "index" and difference.kind in ("missing", "invalid")
+    return is_index and not file.transactional and place_of(difference.object).endswith(f".{file.index}")
+
+
+def _due(before: Verification, now: Verification, targets: list[Difference]) -> list[Difference]:
+    """What is still to mend: the targets, and what came to light or into being with a replay."""
+    wanted = {target.object for target in targets}
+    known = {found.object for found in before.differences} - wanted
+    return [found for found in _healable(now) if found.object not in known]
+
+
+def _is_better(before: Verification, after: Verification, targets: list[Difference]) -> bool:
+    """Whether something was mended, and nothing broken that was whole. What a missing table lacks shows only now."""
+    were_missing = {target.object for target in targets if target.kind == "missing"}
+    known = {found.object for found in before.errors}
+    broken = [
+        found
+        for found in after.errors
+        if found.object not in known and f"table {table_of(found.object)}" not in were_missing
+    ]
+    return not broken and len(_left(targets, after)) < len(targets)
 
 
 def _healable(verification: Verification) -> list[Difference]:
@@ -92,11 +139,15 @@ def _left(targets: list[Difference], verification: Verification) -> list[Differe
     ]
 
 
-def _tell_healed(difference: Difference, state: State, files: list[MigrationFile]) -> None:
-    if (difference.kind, type_of(difference.object)) != ("missing", "table"):
-        log.write(f"Healed {difference.object}")
+def _tell_healed(connection, healed: Difference, state: State, files: list[MigrationFile], after: Verification) -> None:
+    if (healed.kind, type_of(healed.object)) != ("missing", "table"):
+        still = [found for found in after.differences if (found.kind, found.object) == ("not_validated", healed.object)]
+        log.write(f"Healed {healed.object}{', NOT VALID: it binds new rows only' if still else ''}")
         return
-    table = table_of(difference.object)
+    table = table_of(healed.object)
+    if _has_rows(connection, state.qualified(table)):
+        log.warning(f"TABLE {table} WAS MISSING AND WAS BROUGHT BACK WITH ITS ROWS", table=table)
+        return
     pattern = re.compile(rf"CREATE TABLE IF NOT EXISTS {re.escape(table)}\b", re.IGNORECASE)
     maker = next((file.id for file in files if pattern.search(file.text)), None)
     first = f"; it was first made at {state.applied[maker][:19]} UTC by {maker}" if maker in state.applied else ""
@@ -105,6 +156,12 @@ def _tell_healed(difference: Difference, state: State, files: list[MigrationFile
         " If it held rows, restore them from a backup",
         table=table,
     )
+
+
+def _has_rows(connection, table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")  # noqa: S608
+        return cursor.fetchone()[0]
 
 
 def _remember(connection, after: Verification, left: list[Difference]) -> None:

@@ -3,7 +3,7 @@
 import time
 
 from startup import log, migrations
-from startup.catalog import question, read_state
+from startup.catalog import ask, question, read_state
 from startup.configuration import Configuration
 from startup.connection import wait_for_database
 from startup.errors import SchemaDiffersError
@@ -19,8 +19,7 @@ def wait(configuration) -> None:
     state = read_state(connection)
     tell_connection(connection, state, began)
     with connection.cursor() as cursor:
-        cursor.execute(question("server"))
-        version, encoding, time_zone, role, kind = cursor.fetchone()
+        ((version, encoding, time_zone, role, kind),) = ask(cursor, question("server"))
     obstacles = lacking(connection, state)
     privileges = "some that a migration needs are missing" if obstacles else "all that a migration needs"
     log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}")

@@ -1,19 +1,19 @@
-"""One start at a time: an advisory lock among runners, and yoyo's lock row against a yoyo run by hand.
+"""One start at a time: an advisory lock among starts, and yoyo's lock row against a yoyo run by hand.
 
-The advisory lock ends with its session, however that ends; the row makes a stock `yoyo apply` wait. Our
-row bears the negative backend pid: whoever holds the advisory lock and meets a negative row knows that
-its writer is dead. A positive row is a person's yoyo, and is never removed here.
+The advisory lock ends with its session, however that ends. Whoever waits for it looks at the database again
+when it changes hands, and goes on without it once nothing is left to do: a crowd of starts leaves all at once.
 """
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from psycopg2.errors import DuplicateTable, UniqueViolation
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from startup import log
+from startup import log, progress
 from startup.catalog import question
-from startup.errors import LockTimeoutError
+from startup.errors import LockTimeoutError, TablesLockedError
+from startup.sessions import describe
+from startup.yoyo_row import YoyoRow, has_row
 
 ADVISORY_CLASS = 0x54696D65  # "Time"; the second key is the schema
 POLL_SECONDS = 0.1
@@ -21,19 +21,141 @@ REPORT_SECONDS = 10
 
 
 @contextmanager
-def start_lock(connection, schema: str, seconds: int):
-    """Hold the lock of this schema for the block. Raises LockTimeoutError after `seconds`."""
-    began = time.monotonic()
+def start_lock(connection, schema: str, seconds: int, needed, pooled: bool = False):
+    """Hold both locks of this schema for the block; gives the StartLock, or None when nothing is left to do.
+
+    `needed()` reads the state anew and tells whether something is left. `pooled` says that people reach this
+    database through a pooler in transaction mode, behind which nobody can be proven dead.
+    Raises LockTimeoutError after `seconds`.
+    """
+    lock = StartLock(connection, schema, seconds, pooled)
+    try:
+        yield lock if lock.obtain(needed) else None
+    finally:
+        if not connection.closed:
+            lock.release()
+
+
+class StartLock:
+    """The advisory lock of a schema and yoyo's row in it, for one start."""
+
+    def __init__(self, connection, schema: str, seconds: int, pooled: bool):
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._schema = schema
+        self._row = YoyoRow(connection, pooled)
+        self._wait = Wait(seconds)
+
+    def obtain(self, needed) -> bool:
+        """Take both locks; gives false when nothing is left to do. Raises LockTimeoutError."""
+
+        def still_needed() -> bool:
+            return _in_turn(self._cursor, self._wait, needed)
+
+        return self._obtain_advisory_lock(still_needed) and still_needed() and self._obtain_row(still_needed)
+
+    def require_row(self) -> None:
+        """Raise LockTimeoutError when somebody has taken yoyo's row away from this start."""
+        self._row.require()
+
+    def release(self) -> None:
+        """Give back what is held."""
+        if self._connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            self._cursor.execute("ROLLBACK")  # a signal came between BEGIN and the statement after it
+        self._row.give_back()
+        self._cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    def _obtain_advisory_lock(self, needed) -> bool:
+        """Poll, for a blocked waiter would hang CREATE INDEX CONCURRENTLY in whoever holds the lock."""
+        seen = None
+        while not self._try_advisory_lock():
+            holder = holder_of(self._cursor, self._schema)
+            if seen is not None and holder != seen and not needed():
+                return False
+            seen = holder
+            self._wait.poll("another start", lambda: name_start(self._cursor, self._schema))
+        return True
+
+    def _try_advisory_lock(self) -> bool:
+        self._cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (ADVISORY_CLASS, self._schema))
+        return self._cursor.fetchone()[0]
+
+    def _obtain_row(self, needed) -> bool:
+        waited = False
+        while True:
+            if self._row.is_free():
+                if waited and not needed():
+                    return False
+                if self._row.take():
+                    return True
+            waited = True
+            self._wait.poll("a yoyo run by hand", self._row.name_holder)
+
+
+class Wait:
+    """A bounded wait that says every ten seconds for whom."""
+
+    def __init__(self, seconds: int):
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._reported: float | None = None
+
+    def poll(self, whom: str, holder) -> None:
+        """Sleep until it is time to try again; `holder()` names who is waited for. Raises LockTimeoutError."""
+        now = time.monotonic()
+        if now - self._began >= self._seconds:
+            raise LockTimeoutError(
+                f"The start lock was not to be had within {self._seconds} s: {holder()}."
+                " LOCK_WAIT_SECONDS sets how long to wait"
+            )
+        if self._reported is None or now - self._reported >= REPORT_SECONDS:
+            left = round(self._seconds - (now - self._began))
+            log.write(f"Waiting for the start lock, {left} s left: {holder()}")
+            progress.tell(f"waiting for {whom}")
+            self._reported = now
+        time.sleep(POLL_SECONDS)
+
+
+def read_after_others(connection, read, seconds: int):
+    """Give what `read()` gives, once another start or a yoyo run by hand no longer has a table locked.
+
+    Raises LockTimeoutError after `seconds`, and the TablesLockedError when it is somebody else who has.
+    """
     with connection.cursor() as cursor:
-        _wait_until(lambda: _advisory_lock(cursor, schema), lambda: _holder(cursor, schema), began, seconds)
-        with suppress(DuplicateTable, UniqueViolation):  # a yoyo run by hand made it in the same moment
-            cursor.execute(question("yoyo_lock"))
+        return _in_turn(cursor, Wait(seconds), read)
+
+
+def _in_turn(cursor, wait: Wait, read):
+    while True:
         try:
-            _wait_until(lambda: _lock_row(cursor), lambda: _row_holder(cursor), began, seconds)
-            yield
-        finally:
-            if not connection.closed:
-                _release(connection, cursor, schema)
+            return read()
+        except TablesLockedError:
+            if not _somebody_migrates(cursor):
+                raise
+            wait.poll("another migration", lambda: _name_lockers(cursor))
+
+
+def _somebody_migrates(cursor) -> bool:
+    return holder_of(cursor, schema=None) is not None or has_row(cursor)
+
+
+def _name_lockers(cursor) -> str:
+    cursor.execute(question("table_lockers"))
+    named = describe(cursor, [pid for (pid,) in cursor.fetchall()])
+    return f"a table is locked ({'; '.join(named)})" if named else "a table was locked until now"
+
+
+def holder_of(cursor, schema: str | None) -> int | None:
+    """The pid of the other backend that holds the advisory lock of this schema, or of any."""
+    cursor.execute(question("lock_holder"), {"class": ADVISORY_CLASS, "schema": schema})
+    row = cursor.fetchone()
+    return row and row[0]
+
+
+def name_start(cursor, schema: str) -> str:
+    """Say who holds the advisory lock of this schema at this moment."""
+    named = describe(cursor, [holder_of(cursor, schema)])
+    return f"another start holds it ({named[0]})" if named else "its holder has just let it go"
 
 
 def refuse_while_locked(connection, schema: str) -> None:
@@ -42,71 +164,8 @@ def refuse_while_locked(connection, schema: str) -> None:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (ADVISORY_CLASS, schema))
         if not cursor.fetchone()[0]:
             raise LockTimeoutError(
-                f"Nothing can be rehearsed now: {_holder(cursor, schema)}. Try again when it is done"
+                f"Nothing can be rehearsed now: {name_start(cursor, schema)}. Try again when it is done"
             )
-        cursor.execute("SELECT to_regclass('yoyo_lock') IS NOT NULL")
-        if cursor.fetchone()[0]:
-            cursor.execute("SELECT EXISTS (SELECT FROM yoyo_lock WHERE pid > 0)")
-            if cursor.fetchone()[0]:
-                raise LockTimeoutError(f"Nothing can be rehearsed now: {_row_holder(cursor)}")
-
-
-def _wait_until(obtained, holder, began: float, seconds: int) -> None:
-    """Poll, for a blocked waiter would hang CREATE INDEX CONCURRENTLY in whoever holds the lock."""
-    reported = began
-    while not obtained():
-        now = time.monotonic()
-        if now - began >= seconds:
-            raise LockTimeoutError(
-                f"The start lock was not to be had within {seconds} s: {holder()}."
-                " LOCK_WAIT_SECONDS sets how long to wait"
-            )
-        if reported == began or now - reported >= REPORT_SECONDS:
-            log.write(f"Waiting for the start lock, {round(seconds - (now - began))} s left: {holder()}")
-            reported = now
-        time.sleep(POLL_SECONDS)
-
-
-def _release(connection, cursor, schema: str) -> None:
-    if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
-        cursor.execute("ROLLBACK")  # a signal came between BEGIN and the statement after it
-    cursor.execute("DELETE FROM yoyo_lock WHERE pid = -pg_backend_pid()")
-    cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (ADVISORY_CLASS, schema))
-
-
-def _advisory_lock(cursor, schema: str) -> bool:
-    cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (ADVISORY_CLASS, schema))
-    return cursor.fetchone()[0]
-
-
-def _holder(cursor, schema: str) -> str:
-    cursor.execute(question("lock_holder"), {"class": ADVISORY_CLASS, "schema": schema})
-    holder = cursor.fetchone()
-    if holder is None:
-        return "its holder has just let it go"
-    pid, application, host, since = holder
-    if since is None:  # the server shows nothing of another role's session
-        return f"another start holds it (backend {pid} of another role)"
-    return f"another start holds it (backend {pid}, {application} from {host or 'a local socket'}, since {since} UTC)"
-
-
-def _lock_row(cursor) -> bool:
-    cursor.execute("DELETE FROM yoyo_lock WHERE pid < 0 RETURNING -pid")
-    for (pid,) in cursor.fetchall():
-        log.notice(f"Removed the lock row of a start that died (backend {pid})")
-    cursor.execute(
-        "INSERT INTO yoyo_lock (locked, ctime, pid)"
-        " VALUES (1, timezone('utc', now()), -pg_backend_pid()) ON CONFLICT DO NOTHING"
-    )
-    return cursor.rowcount == 1
-
-
-def _row_holder(cursor) -> str:
-    cursor.execute("SELECT pid, to_char(ctime, 'YYYY-MM-DD HH24:MI:SS') FROM yoyo_lock")
-    row = cursor.fetchone()
-    if row is None:
-        return "its holder has just let it go"
-    return (
-        f"a yoyo run by hand holds it (process {row[0]} on its machine, since {row[1]} UTC);"
-        " if it is gone: yoyo break-lock"
-    )
+        row = YoyoRow(connection)
+        if has_row(cursor) and row.is_held():
+            raise LockTimeoutError(f"Nothing can be rehearsed now: {row.name_holder()}")

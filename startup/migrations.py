@@ -78,6 +78,11 @@ class MigrationFile:
         return re.search(r" IF NOT EXISTS (.+?) ON ", one_line(self.statements[-1]), re.IGNORECASE)[1]
 
     @property
+    def validates(self) -> bool:
+        """Whether it looks at the rows of constraints that are NOT VALID, and may do so again at any time."""
+        return re.search(r"^-- validates: constraints$", self.text, re.MULTILINE) is not None
+
+    @property
     def requires(self) -> str | None:
         """The SQL condition under which an optional file is tried."""
         condition = re.search(r"^-- requires: (.+)$", self.text, re.MULTILINE)

@@ -18,10 +18,13 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema})
     tables = {table_of(name) for name in state.objects if type_of(name) == "table"}
-    for file, locks in rehearse(connection, state.schema, [file for file in todo if file.transactional], tables):
-        print(f"{file.id}: would be applied; {', '.join(locks) or 'locks no table that is there already'}")
+    rehearsed = dict(rehearse(connection, state.schema, [file for file in todo if file.transactional], tables))
     for file in todo:
-        if not file.transactional:
+        if file in rehearsed:
+            print(
+                f"{file.id}: would be applied; {', '.join(rehearsed[file]) or 'locks no table that is there already'}"
+            )
+        else:
             print(f"{file.id}: would be applied outside a transaction; readers and writers go on")
     for file in pending(state.applied, optional, state.fulfilled):
         print(f"{file.id}: would be tried (optional)")

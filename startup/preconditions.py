@@ -1,6 +1,6 @@
 """What must be true of database, role and files before a start writes anything."""
 
-from startup.catalog import YOYO_TABLES, State, question, read_snapshot, table_of, type_of
+from startup.catalog import YOYO_TABLES, State, ask, question, read_snapshot, table_of, type_of
 from startup.configuration import Configuration
 from startup.errors import DatabaseUnusableError
 
@@ -67,8 +67,7 @@ def require_readable_ledger(state: State) -> None:
 def lacking(connection, state: State) -> list[str]:
     """What this role lacks to migrate, a sentence a privilege. Other people's tables do not count."""
     with connection.cursor() as cursor:
-        cursor.execute(question("privileges"), {"schema": state.schema})
-        lacks = cursor.fetchall()
+        lacks = ask(cursor, question("privileges"), {"schema": state.schema})
     ours = {name if type_of(name) == "function" else f"table {table_of(name)}" for name in read_snapshot()}
     yoyos = {f"table {name}" for name in YOYO_TABLES}
     not_owned = {name for name, privilege, _ in lacks if privilege.startswith("ownership")}

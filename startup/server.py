@@ -1,8 +1,8 @@
-"""Becoming Gunicorn: the same process, the same PID, so that signals reach it."""
+"""Becoming Gunicorn: the same process, the same PID, so that signals reach it; and what gunicorn.conf.py does then."""
 
 import errno
+import functools
 import os
-import re
 import signal
 import socket
 import sys
@@ -13,6 +13,9 @@ from startup.errors import UsageError
 from startup.migrations import FOLDER
 
 PROJECT = os.path.dirname(FOLDER)
+BACKLOG = 2048  # Gunicorn's own
+HELD_BACK = (signal.SIGTERM, signal.SIGINT)
+SOCKET = "STARTUP_SOCKET"  # names the file descriptor to Gunicorn
 
 REMEDIES = {
     errno.EADDRINUSE: "Set PORT to another, or end what listens there",
@@ -20,33 +23,123 @@ REMEDIES = {
 }
 
 
-def check_port(configuration: Configuration) -> None:
-    """Raise UsageError when the address to serve on is taken or does not exist here."""
-    if _own_bind():
-        return
-    host, port = configuration.listen_address, configuration.port
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Gunicorn does
-            probe.bind((host, port))
-    except OSError as error:
-        remedy = REMEDIES.get(error.errno, "Set LISTEN_ADDRESS to an address of this machine, such as 127.0.0.1")
-        raise UsageError(f"Cannot serve on {host}, port {port}: {error.strerror}. {remedy}") from None
+def prepare(configuration: Configuration):
+    """See that Gunicorn will be able to serve, before anything is touched.
+
+    With STARTUP_PROBE=on give the startup.probe.Probe that answers from now on, else None. Raises UsageError when the
+    address is taken or does not exist here, or when GUNICORN_CMD_ARGS is wrong.
+    """
+    arguments = _gunicorn_arguments()
+    if configuration.startup_probe:
+        if clashing := [name for name in ("bind", "certfile", "keyfile", "reuse_port") if arguments.get(name)]:
+            options = " and ".join(f"--{name.replace('_', '-')}" for name in clashing)
+            raise UsageError(
+                f"GUNICORN_CMD_ARGS has {options}, and STARTUP_PROBE=on hands a socket for plain HTTP on LISTEN_ADDRESS"
+                " and PORT over to Gunicorn: leave one of them out"
+            )
+        from startup.probe import Probe
+
+        probe = Probe(_listen(configuration))
+        log.write(f"Answering /healthz and /readyz on {_url(configuration)} while this start lasts")
+        return probe
+    if not arguments.get("bind"):
+        _listen(configuration, backlog=None).close()
+    return None
 
 
-def become_gunicorn(configuration: Configuration) -> None:
-    """Replace this process by Gunicorn; GUNICORN_CMD_ARGS and gunicorn.conf.py apply. Does not return."""
-    shown = f"[{configuration.listen_address}]" if ":" in configuration.listen_address else configuration.listen_address
-    log.write(f"Serving on {_own_bind() or f'http://{shown}:{configuration.port}'}")
+def become_gunicorn(configuration: Configuration, probe=None) -> None:
+    """Replace this process by Gunicorn; GUNICORN_CMD_ARGS and gunicorn.conf.py apply. Does not return.
+
+    The `probe` that prepare() gave leaves it the socket: who connects meanwhile waits in the backlog, and is answered.
+    """
+    if probe:
+        listener = probe.hand_over()
+        listener.set_inheritable(True)
+        os.environ[SOCKET] = str(listener.fileno())
+    bind = ", ".join(_gunicorn_arguments().get("bind") or [])
+    log.write(f"Serving on {bind or _url(configuration)}")
     os.environ["LISTEN_ADDRESS"] = configuration.listen_address  # gunicorn.conf.py reads them again
     os.environ["PORT"] = str(configuration.port)
-    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until Gunicorn has its own handler; Python's gives a traceback
+    os.environ["PYTHONSAFEPATH"] = "1"  # at SIGUSR2 Gunicorn runs itself as a script, whose folder has a package http
     os.chdir(PROJECT)
-    os.execv(gunicorn[0], gunicorn)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)  # until let_signals_through(); exec keeps what is pending
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"])
 
 
-def _own_bind() -> str | None:
-    """The address that the operator gave to Gunicorn directly."""
-    bind = re.search(r"(?:^|\s)(?:-b|--bind)[ =]*(\S+)", os.environ.get("GUNICORN_CMD_ARGS", ""))
-    return bind and bind[1]
+def let_signals_through() -> None:
+    """In Gunicorn, as soon as it reads gunicorn.conf.py: end by the signals that were held back since the exec.
+
+    Without a handler PID 1 would ignore them. Gunicorn's own handlers take the place of these before it serves.
+    """
+    from startup.signals import end_on_signals
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # at a reload it is Gunicorn's
+        end_on_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+
+
+def take_over_socket(arbiter) -> None:
+    """In Gunicorn, before it would open a socket: go on with the one that the probe has answered on, if there is one.
+
+    Gunicorn's own ways (fd://, LISTEN_FDS) lose the socket when SIGUSR2 starts a second Gunicorn: it looks for the same
+    number again. Gunicorn tells that second one the new number by GUNICORN_FD.
+    """
+    descriptor = os.environ.pop(SOCKET, None)
+    if descriptor and "GUNICORN_FD" not in os.environ:
+        from gunicorn.sock import create_sockets
+
+        arbiter.LISTENERS = create_sockets(arbiter.cfg, arbiter.log, [int(descriptor)])
+
+
+@functools.cache
+def _gunicorn_arguments() -> dict:
+    """What GUNICORN_CMD_ARGS says, read and checked by Gunicorn. Raises UsageError."""
+    if not os.environ.get("GUNICORN_CMD_ARGS", "").strip():
+        return {}  # importing Gunicorn takes as long as a start
+    from gunicorn.config import Config
+
+    config = Config()
+    parser = config.parser()
+    parser.error = _reject
+    try:
+        arguments = {
+            name: value
+            for name, value in vars(parser.parse_args(config.get_cmd_args_from_env())).items()
+            if name in config.settings and value is not None
+        }
+        for name, value in arguments.items():
+            if name != "chdir":  # which Gunicorn takes from another folder than this one
+                config.set(name, value)
+        config.validate()
+        _ = config.address, "worker_class" in arguments and config.worker_class  # read, and so checked
+    except UsageError:
+        raise
+    except Exception as error:  # Gunicorn raises all sorts, and catches them just so
+        _reject(str(error))
+    return arguments
+
+
+def _reject(reason: str) -> None:
+    sentence = " ".join(reason.partition("[Traceback")[0].split()).rstrip(" .:")
+    raise UsageError(f"GUNICORN_CMD_ARGS is wrong: {sentence}. gunicorn --help lists the options")
+
+
+def _listen(configuration: Configuration, backlog: int | None = BACKLOG) -> socket.socket:
+    """Bind to the address to serve on as Gunicorn does, and listen there unless `backlog` is None."""
+    host, port = configuration.listen_address, configuration.port
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        if backlog:
+            listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        remedy = REMEDIES.get(error.errno, "Set LISTEN_ADDRESS to an address of this machine, such as 127.0.0.1")
+        raise UsageError(f"Cannot serve on {host}, port {port}: {error.strerror}. {remedy}") from None
+    return listener
+
+
+def _url(configuration: Configuration) -> str:
+    host = configuration.listen_address
+    return f"http://{f'[{host}]' if ':' in host else host}:{configuration.port}"

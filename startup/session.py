@@ -16,7 +16,7 @@ from startup import log
 from startup.catalog import State, question, read_state
 from startup.configuration import Configuration
 from startup.connection import address, connect, wait_for_database
-from startup.errors import ConnectionLostError, DatabaseUnusableError
+from startup.errors import ConnectionLostError, DatabaseUnusableError, TablesLockedError
 from startup.preconditions import require_writable
 from startup.signals import make_statements_interruptible
 
@@ -40,6 +40,16 @@ def session(conninfo: str, seconds: int, setting: str = "DATABASE_URL") -> Itera
                 raise
             said = re.sub(r"^\w+:  ", "", str(error)).partition("\n")[0] or "no reason given"
             raise ConnectionLostError(said) from error
+
+
+def read_in_turn(connection: Connection, optional, seconds: int) -> State:
+    """Read the state; while another start or a yoyo run by hand has a table locked, wait up to `seconds` for it."""
+    try:
+        return read_state(connection, optional)
+    except TablesLockedError:
+        from startup.lock import read_after_others
+
+        return read_after_others(connection, lambda: read_state(connection, optional), seconds)
 
 
 @contextmanager

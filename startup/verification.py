@@ -11,6 +11,7 @@ from startup.differences import (
     extra,
     in_sequence_of,
     in_settings,
+    in_the_way,
     missing,
 )
 from startup.errors import UsageError
@@ -76,10 +77,12 @@ def snapshot_text(state: State) -> str:
 def _differences(expected: dict[str, str], state: State) -> Iterator[Difference | None]:
     for name, definition in expected.items():
         found = state.objects.get(name)
+        if type_of(name) == "table" and (other := in_the_way(table_of(name), state)):
+            yield other
         if found and definition not in found:
             yield changed(name, definition, found[0], state)
         # A missing table is one difference, not one for each of its columns and indexes.
-        if not found and (type_of(name) in ("table", "function") or state.has_table(table_of(name))):
+        if not found and (type_of(name) == "function" or _is_first_to_miss(name, state)):
             yield missing(name, definition, state)
         if definition.endswith(" SERIAL"):
             yield in_sequence_of(name.removeprefix("column "), state)
@@ -87,6 +90,13 @@ def _differences(expected: dict[str, str], state: State) -> Iterator[Difference 
         for definition in _unexpected(name, found, expected):
             yield extra(name, definition, state)
     yield in_settings(state)
+
+
+def _is_first_to_miss(name: str, state: State) -> bool:
+    """Whether an object that is missing is a difference of its own."""
+    if type_of(name) == "table":
+        return table_of(name) not in state.others
+    return state.has_table(table_of(name))
 
 
 def _urgency(difference: Difference) -> tuple[int, int, str]:

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,19 @@ SECONDS = 60
 class Runner:
     """A started runner.py. `process` is its Popen, `lines` is what it has said on stderr so far."""
 
-    def __init__(self, command: str, url: str, env: Mapping[str, str], log: Path):
+    def __init__(
+        self,
+        command: str,
+        url: str,
+        env: Mapping[str, str],
+        log: Path,
+        folder: Path = ROOT,
+        wrapper: Sequence[str] = (),
+    ):
         self.log = log
         with open(log, "wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "runner.py"), command],
+                [*wrapper, sys.executable, str(folder / "runner.py"), command],
                 env={"PATH": os.environ.get("PATH", os.defpath), "DATABASE_URL": url, **env},
                 cwd=log.parent,
                 stdin=subprocess.DEVNULL,
@@ -73,9 +81,14 @@ def until(condition: Callable[[], Any], runner: Runner) -> Any:
 
 
 @contextmanager
-def running(command: str, url: str, log: Path, **env: str) -> Iterator[Runner]:
-    """Lend a started `runner.py COMMAND`; its stderr goes into the file `log`."""
-    runner = Runner(command, url, env, log)
+def running(
+    command: str, url: str, log: Path, *, folder: Path = ROOT, wrapper: Sequence[str] = (), **env: str
+) -> Iterator[Runner]:
+    """Lend a started `runner.py COMMAND`; its stderr goes into the file `log`.
+
+    `folder` holds the program, `wrapper` is a command that runs it.
+    """
+    runner = Runner(command, url, env, log, folder, wrapper)
     try:
         yield runner
     finally:

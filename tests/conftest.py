@@ -15,7 +15,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,26 +195,20 @@ class Database:
 
 
 @contextlib.contextmanager
-def running_server(
-    id: str, folder: Path, settings: Mapping[str, str] | None = None, hba: Sequence[str] = ()
-) -> Iterator[Server]:
-    """Lend a new server of that id, with its data in `folder`; `settings` are added to those of a fast one."""
-    binaries = None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))]
-    with LocalServer(
-        folder, binaries=binaries, settings={**FAST, **(settings or {})}, hba=hba, listen_tcp=True
-    ) as local:
+def running_server(id: str, folder: Path, **options: Any) -> Iterator[Server]:
+    """Lend a new server of that id, with its data in `folder`.
+
+    `options` are those of LocalServer; its settings are added to those of a quick server.
+    """
+    settings = FAST | options.pop("settings", {})
+    options.setdefault("binaries", None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))])
+    with LocalServer(folder, settings=settings, listen_tcp=True, **options) as local:
         with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{SUPERUSER}'")
                 cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
         yield Server(id, local)
-
-
-@pytest.fixture(scope="session")
-def new_server() -> Callable[..., contextlib.AbstractContextManager[Server]]:
-    """Return running_server(), for tests that need a server of their own, to stop it or to copy it."""
-    return running_server
 
 
 @pytest.fixture(scope="session")
@@ -229,6 +223,16 @@ def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
             return running[id]
 
         yield server_of
+
+
+@pytest.fixture(scope="session")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., contextlib.AbstractContextManager[Server]]:
+    """Return a context manager that lends a server which is started for the test alone."""
+
+    def lend(id: str = WHEEL, folder: Path | None = None, **options: Any) -> contextlib.AbstractContextManager[Server]:
+        return running_server(id, folder or tmp_path_factory.mktemp(f"own-{id}"), **options)
+
+    return lend
 
 
 @pytest.fixture(scope="session")

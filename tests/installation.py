@@ -31,6 +31,35 @@ HELD = "CREATE TABLE made_it (id INTEGER);\nSELECT pg_advisory_xact_lock(42);\n"
 WAITING = "FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
 
 
+def migration_files(folder: Path = ROOT / "sql") -> list[Path]:
+    """Return the files of a folder that yoyo applies, in order; the rollback files beside them are none."""
+    return [path for path in sorted(folder.glob("*.sql")) if not path.name.endswith(".rollback.sql")]
+
+
+# The numbers that the next two migrations of a test's own get.
+NEXT, AFTER_NEXT = (f"{len(migration_files()) + count:04}" for count in (1, 2))
+
+
+def for_one_transaction(path: Path) -> str:
+    """Return the text of a migration for a replay of all files in one transaction, which allows no CONCURRENTLY."""
+    return path.read_text("ascii").replace(" CONCURRENTLY", "")
+
+
+def yoyo(
+    database: Any, *arguments: str, folder: Path = ROOT, url: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the stock yoyo command in a folder, with nothing but DATABASE_URL to tell it where to go."""
+    return subprocess.run(
+        [sys.executable, "-m", "yoyo", *arguments],
+        cwd=folder,
+        env={**os.environ, "DATABASE_URL": url or database.url},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
 class Start(subprocess.Popen[str]):
     """A started runner.py, for which nobody waits for ever; a block that lends it ends it."""
 
@@ -56,12 +85,13 @@ class Installation:
     @property
     def ids(self) -> list[str]:
         """The ids of its migrations, in order."""
-        return [path.stem for path in sorted(self.sql.glob("*.sql"))]
+        return [path.stem for path in migration_files(self.sql)]
 
     def keep(self, count: int) -> None:
         """Leave the first migrations only, and no optional one."""
-        for path in sorted(self.sql.glob("*.sql"))[count:]:
+        for path in migration_files(self.sql)[count:]:
             path.unlink()
+            path.with_suffix(".rollback.sql").unlink(missing_ok=True)
         for path in (self.sql / "optional").glob("*.sql"):
             path.unlink()
 
@@ -70,6 +100,16 @@ class Installation:
         id = f"{len(self.ids) + 1:04}-{words}"
         (self.sql / f"{id}.sql").write_text(content, encoding="ascii")
         return id
+
+    def add_folder(self, folder: Path) -> list[str]:
+        """Number the migrations of a folder, such as tests/sql/example_upgrade, on from the last; return their ids."""
+        added = []
+        for path in migration_files(folder):
+            added.append(self.add(path.stem.partition("-")[2], path.read_text("ascii")))
+            rollback = path.with_suffix(".rollback.sql")
+            if rollback.exists():
+                shutil.copy(rollback, self.sql / f"{added[-1]}.rollback.sql")
+        return added
 
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run its runner.py to the end; takes what start() takes."""

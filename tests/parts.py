@@ -36,6 +36,10 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 
+# What PostgreSQL 15 of Debian says in German. Slim images leave the translations of their packages out.
+GERMAN = Path("/usr/share/locale/de/LC_MESSAGES/postgres-15.mo")
+
+
 def has_ipv6() -> bool:
     """Tell whether ::1 can be listened on."""
     try:
@@ -48,6 +52,9 @@ def has_ipv6() -> bool:
 
 PARTS = {
     "postgres15": Part("apt-get install postgresql-15", lambda: 15 in postgres_binaries()),
+    "german": Part(
+        f"apt-get install --reinstall -o Dpkg::Options::=--path-include={GERMAN} postgresql-15", GERMAN.exists
+    ),
     "pgbouncer": Part("apt-get install pgbouncer", lambda: program("pgbouncer") is not None),
     "chromium": Part("apt-get install chromium", lambda: program("chromium") is not None),
     "podman": Part("apt-get install podman", lambda: program("podman") is not None),

@@ -1,28 +1,16 @@
 -- requires: EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') OR (has_database_privilege(current_database(), 'CREATE') AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'))
 -- transactional: false
 -- Finds the notes that hold a part of a word without reading every time entry.
+-- squawk-ignore-file require-lock-timeout
+-- A timeout would leave the index invalid; drop_invalid_index() switches it off.
 DO $$
 BEGIN
-    -- An invalid leftover of a build that failed would be taken for the index.
-    IF EXISTS (
-        SELECT
-        FROM pg_index
-        JOIN pg_class ON oid = indexrelid
-        WHERE indrelid = 'time_entries'::regclass
-            AND relname = 'idx_time_entries_notes_trigram'
-            AND NOT indisvalid
-    ) THEN
-        PERFORM set_config('lock_timeout', '5s', true);
-        DROP INDEX idx_time_entries_notes_trigram;
-    END IF;
+    PERFORM drop_invalid_index('idx_time_entries_notes_trigram');
 
     -- The extension may live in a schema of its own, where its operator class would not be found.
     PERFORM set_config('search_path', pg_catalog.format('%s, %s', current_setting('search_path'), extnamespace::regnamespace), false)
     FROM pg_extension
     WHERE extname = 'pg_trgm';
-
-    -- A timeout would end the build half-way and leave an invalid index.
-    PERFORM set_config('lock_timeout', '0', false);
 END;
 $$;
 

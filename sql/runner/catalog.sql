@@ -20,13 +20,14 @@ WITH search_path AS MATERIALIZED (
 ),
 tables AS MATERIALIZED (
     SELECT pg_class.oid, relname, relnamespace, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relhasrules,
+        relhassubclass, search_path.name AS schema, position,
         -- Yoyo's ledger, or a table of the document: where it lies is the schema in use.
         relname IN (
             '_yoyo_migration', 'users', 'projects', 'time_entries', 'tasks', 'settings', 'invoices', 'invoice_items'
-        ) AS is_ours
+        ) AND relkind IN ('r', 'p') AS is_ours
     FROM search_path
     JOIN pg_class ON relnamespace = search_path.oid
-    WHERE relkind IN ('r', 'p')
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
 ),
 schema_of_ours AS MATERIALIZED (
     SELECT name, position
@@ -36,9 +37,9 @@ schema_of_ours AS MATERIALIZED (
 -- Names print without their schema when it is the only one on the search_path.
 -- The first branch sees to that; the setting ends with this statement.
 in_use AS MATERIALIZED (
-    SELECT oid, name, set_config('search_path', quote_ident(name), true)
+    SELECT oid, name, position, set_config('search_path', quote_ident(name), true)
     FROM (
-        SELECT oid, name FROM search_path ORDER BY name IN (SELECT name FROM schema_of_ours) DESC, position LIMIT 1
+        SELECT oid, name, position FROM search_path ORDER BY name IN (SELECT name FROM schema_of_ours) DESC, position LIMIT 1
     ) AS first
 ),
 relation AS MATERIALIZED (
@@ -46,9 +47,10 @@ relation AS MATERIALIZED (
         has_table_privilege(tables.oid, 'SELECT') AS is_readable
     FROM in_use
     JOIN tables ON relnamespace = in_use.oid
+    WHERE relkind IN ('r', 'p')
 ),
 owned_sequence AS MATERIALIZED (
-    SELECT refobjid, refobjsubid, seqrelid
+    SELECT refobjid, refobjsubid, seqrelid, seqmax
     FROM relation
     JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = relation.oid
     JOIN pg_sequence ON seqrelid = objid
@@ -60,7 +62,7 @@ attribute AS MATERIALIZED (
         -- However it is called: a serial column takes its values from a sequence that it owns.
         CASE WHEN attidentity <> '' OR value = pg_catalog.format('nextval(%L::regclass)', seqrelid::regclass)
             THEN seqrelid
-        END AS sequence
+        END AS sequence, seqmax
     FROM relation
     JOIN pg_attribute ON attrelid = relation.oid
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
@@ -91,8 +93,23 @@ SELECT 'table', name,
         CASE WHEN relkind = 'p' THEN 'partitioned' END,
         CASE WHEN relrowsecurity THEN 'row security' END,
         CASE WHEN relforcerowsecurity THEN 'forced row security' END,
+        CASE WHEN relhassubclass AND relkind = 'r' THEN (
+            SELECT string_agg('inherited by ' || inhrelid::regclass, ', ' ORDER BY inhrelid::regclass::text)
+            FROM pg_inherits
+            WHERE inhparent = relation.oid
+        ) END,
         CASE WHEN relhasrules OR relrowsecurity THEN (
-            SELECT string_agg(type || ' ' || identity, ', ' ORDER BY type, identity)
+            SELECT string_agg(
+                pg_catalog.concat_ws(' ', type, replace(identity, ' on ' || qualified_name, ''), (
+                    -- What it lets through, without the comma that separates the parts of this definition.
+                    SELECT pg_catalog.concat(
+                        polcmd, polpermissive, polroles, replace(pg_get_expr(polqual, polrelid), ', ', ','), polwithcheck IS NULL
+                    )
+                    FROM pg_policy
+                    WHERE classid = 'pg_policy'::regclass AND pg_policy.oid = objid
+                )),
+                ', ' ORDER BY type, identity
+            )
             FROM pg_depend
             CROSS JOIN pg_identify_object(classid, objid, 0)
             WHERE refclassid = 'pg_class'::regclass AND refobjid = relation.oid AND deptype = 'a'
@@ -102,7 +119,9 @@ SELECT 'table', name,
     -- A table of ours that lacks a column is no reason to fail: the verification tells of it.
     CASE WHEN question IS NOT NULL AND is_readable
         -- Where row security hides the secrets, none seen does not mean none there.
-        AND NOT (relname = 'app_secrets' AND row_security_active(relation.oid))
+        AND NOT (
+            relname = 'app_secrets' AND row_security_active(relation.oid) AND NOT has_table_privilege(relation.oid, 'UPDATE')
+        )
         AND columns::name[] <@ ARRAY(SELECT attname FROM attribute WHERE attrelid = relation.oid)
         THEN pg_catalog.format(question, qualified_name)
     END
@@ -127,6 +146,14 @@ LEFT JOIN (
         ('settings', '{}', 'SELECT ''rows'', ''settings'', (EXISTS (SELECT FROM %s))::text, NULL'),
         ('app_secrets', '{}', 'SELECT ''rows'', ''app_secrets'', (EXISTS (SELECT FROM %s))::text, NULL')
 ) AS asked (relname, columns, question) USING (relname)
+
+-- What stands where a name leads before it leads to a table of the schema in use.
+UNION ALL
+SELECT 'other', quote_ident(relname),
+    CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
+    pg_catalog.format('%I.%I', schema, relname)
+FROM tables
+JOIN in_use ON tables.position < in_use.position OR (relnamespace = in_use.oid AND relkind NOT IN ('r', 'p'))
 
 UNION ALL
 SELECT 'column', place,
@@ -195,7 +222,7 @@ SELECT
     ),
     quote_ident(conname)
 FROM relation
-JOIN pg_constraint ON conrelid = relation.oid AND contype IN ('c', 'f', 'x')
+JOIN pg_constraint ON conrelid = relation.oid AND (contype IN ('c', 'f', 'x') OR (contype = 'n' AND NOT convalidated))
 CROSS JOIN LATERAL pg_get_constraintdef(pg_constraint.oid, true) AS definition
 CROSS JOIN LATERAL regexp_match(definition, '^FOREIGN KEY [(]([^)]*)[)] (REFERENCES .*)') AS foreign_key
 
@@ -222,8 +249,8 @@ WHERE pg_proc.oid >= 16384 AND prokind = 'f' AND probin IS NULL
 UNION ALL
 SELECT 'sequence', place, identity,
     CASE WHEN is_readable AND has_sequence_privilege(sequence, 'SELECT') THEN pg_catalog.format(
-        'SELECT ''sequence'', %L, (SELECT max(%I) FROM %s)::text, (last_value - (NOT is_called)::int)::text FROM %s',
-        place, attname, qualified_name, identity
+        'SELECT ''sequence'', %L, (SELECT max(%I) FROM %s)::text, (last_value - (NOT is_called)::int) || ''/%s'' FROM %s',
+        place, attname, qualified_name, seqmax, identity
     ) END
 FROM attribute
 CROSS JOIN LATERAL pg_identify_object('pg_class'::regclass, sequence, 0)

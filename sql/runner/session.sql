@@ -1,9 +1,27 @@
 -- What the session of a migration needs: names resolve to the schema in use,
--- nothing that the role sets for its other sessions ends a long step, and the
--- server notices within a second when the runner is gone.
-SELECT
-    set_config('search_path', quote_ident(%(schema)s), false),
-    set_config('lock_timeout', '0', false),
-    set_config('statement_timeout', '0', false),
-    set_config('idle_in_transaction_session_timeout', '0', false),
-    set_config('client_connection_check_interval', '1000', false)
+-- and nothing that the role sets for its other sessions ends a long step or
+-- makes it fail because of what others write meanwhile. Some of the settings
+-- are younger than the oldest server.
+SELECT set_config(name, value, false)
+FROM (
+    VALUES
+        ('search_path', quote_ident(%(schema)s)),
+        ('lock_timeout', '0'),
+        ('statement_timeout', '0'),
+        ('transaction_timeout', '0'),
+        ('idle_in_transaction_session_timeout', '0'),
+        ('idle_session_timeout', '0'),
+        ('default_transaction_isolation', 'read committed'),
+        ('default_transaction_deferrable', 'off')
+) AS setting (name, value)
+WHERE current_setting(name, true) IS NOT NULL;
+
+-- The server notices within a second when the runner is gone, on all systems
+-- whose kernel tells it.
+DO $$
+BEGIN
+    PERFORM set_config('client_connection_check_interval', '1000', false);
+EXCEPTION WHEN invalid_parameter_value THEN
+    NULL;
+END;
+$$

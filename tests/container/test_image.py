@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from installation import HELD, WAITING, held_up, migration_files, wait_for
 from listeners import closed_port
 
 pytestmark = [pytest.mark.needs("podman"), pytest.mark.needs("root"), pytest.mark.only_pg("pg18")]
@@ -117,6 +118,26 @@ def test_it_serves_and_ends_by_sigterm(image, database, options):
         assert "Traceback" not in podman("logs", name).stderr
 
 
+def test_it_is_healthy_and_not_ready_while_it_migrates(image, database, tmp_path):
+    (tmp_path / "held.sql").write_text(HELD)
+    last = max(int(path.name[:4]) for path in (ROOT / "sql").glob("[0-9]*.sql"))
+    port = free_port()
+    options = (
+        f"--env=DATABASE_URL={database.url}",
+        f"--env=PORT={port}",
+        "--env=STARTUP_PROBE=on",
+        f"--volume={tmp_path / 'held.sql'}:/app/sql/{last + 1:04}-held.sql:ro",
+    )
+    with held_up(database) as go_on, container(image, options=(*HARDENED, *STRANGER, *options)) as name:
+        assert answer_of(f"http://127.0.0.1:{port}/readyz", name) == 503
+        wait_for(lambda: database.query(f"SELECT {WAITING}"))
+        assert podman("healthcheck", "run", name, check=False).returncode == 0
+        go_on()
+        wait_for(lambda: answer_of(f"http://127.0.0.1:{port}/readyz", name) == 200)
+        assert podman("healthcheck", "run", name, check=False).returncode == 0
+        assert stop(name) == 0
+
+
 def test_it_is_unhealthy_while_nothing_answers(image):
     with container(image, "60", options=("--entrypoint=sleep", f"--env=PORT={free_port()}")) as name:
         assert podman("healthcheck", "run", name, check=False).returncode == 1
@@ -153,7 +174,7 @@ def test_the_commands_of_the_runner_and_of_yoyo_run_in_it(image, database):
     assert json.loads(run(image, "verify", "--json", options=options).stdout)["ok"]
     listed = run(image, "yoyo", "list", options=options)
     assert listed.returncode == 0
-    for migration in ROOT.glob("sql/[0-9]*.sql"):
+    for migration in migration_files():
         assert migration.stem in listed.stdout
     assert run(image, "yoyo", "apply", options=options).returncode == 0
 

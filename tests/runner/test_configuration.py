@@ -34,6 +34,7 @@ def test_everything_but_the_database_has_a_default():
         heal=True,
         listen_address="127.0.0.1",
         port=8080,
+        startup_probe=False,
         secret_key=None,
         admin_username="admin",
         settings={

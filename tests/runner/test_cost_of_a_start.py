@@ -139,8 +139,8 @@ def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
 
 
 @pytest.mark.only_pg("pg18")
-def test_a_migration_costs_five_statements_beside_its_own(server, installation):
-    """BEGIN, the mark, the log row, the hash, COMMIT."""
+def test_a_migration_costs_six_statements_beside_its_own(server, installation):
+    """A look at yoyo's lock row, BEGIN, the mark, the log row, the hash, COMMIT."""
 
     def statements_of_a_first_start(files: int) -> int:
         installation.keep(1)
@@ -153,4 +153,4 @@ def test_a_migration_costs_five_statements_beside_its_own(server, installation):
             counters(database)
             return len(re.findall(rb"LOG:  statement", server.local.log.read_bytes()[size:]))
 
-    assert statements_of_a_first_start(12) - statements_of_a_first_start(2) == 10 * (5 + 1)
+    assert statements_of_a_first_start(12) - statements_of_a_first_start(2) == 10 * (6 + 1)

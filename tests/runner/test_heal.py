@@ -1,11 +1,11 @@
 """What somebody damaged by hand is put back at the next start, and what cannot be put back is not tried for ever."""
 
-import contextlib
 import re
 from contextlib import closing
 
 import pytest
-from installation import contents_of, errors_in
+from blocking import transaction
+from installation import contents_of, errors_in, read_until
 
 from startup.verification import verify
 
@@ -305,91 +305,167 @@ class TestADatabaseOfANewerVersion:
 
 
 class TestALockThatIsNotToBeHad:
-    @pytest.fixture
-    def in_a_hurry(self, installation):
-        """A copy whose migrations give up on a lock after a tenth of a second."""
-        for file in installation.sql.glob("*.sql"):
-            text = file.read_text("ascii").replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
-            file.write_text(text, encoding="ascii")
-        return installation
+    @pytest.fixture(autouse=True)
+    def damaged(self, migrated):
+        migrated.execute("ALTER TABLE users ALTER role DROP DEFAULT; ALTER TABLE tasks ALTER status DROP DEFAULT")
 
-    def test_is_tried_again_at_the_next_start(self, migrated, in_a_hurry):
-        migrated.execute("DELETE FROM migration_hashes; ALTER TABLE users ALTER role DROP DEFAULT")
-        with reader_of(migrated, "users"):
-            result = in_a_hurry.run("serve", database=migrated, env=NOT_TO_SERVE)
-            assert result.returncode == 1
-            assert "Replaying 0003-users failed: canceling statement due to lock timeout" in result.stderr
-            assert said(result, "Could not heal") == [
-                "warning: Could not heal 1 difference: column users.role; the next start tries again"
-            ]
-        assert migrated.query(MARK) == []
-
-        assert in_a_hurry.run("serve", database=migrated, env=NOT_TO_SERVE).returncode in (0, 1)
+    def test_is_waited_for(self, migrated, installation):
+        with (
+            transaction(migrated, "SELECT FROM users") as reader,
+            installation.start("migrate", database=migrated) as start,
+        ):
+            line = read_until(start, "Held up while healing by replaying the migrations: ")
+            reader.execute("COMMIT")
+            log = start.communicate()[1]
+            pid = reader.connection.info.backend_pid
+        assert f"pid {pid} (psql, " in line
+        assert start.returncode == 0, log
         assert differences_of(migrated) == []
 
-    def test_ends_the_healing_so_that_no_other_table_stays_locked(self, migrated, in_a_hurry):
-        migrated.execute("DELETE FROM migration_hashes")
-        migrated.execute("ALTER TABLE users ALTER role DROP DEFAULT; ALTER TABLE tasks ALTER status DROP DEFAULT")
-        with reader_of(migrated, "projects"):
-            result = in_a_hurry.run("migrate", database=migrated)
-        assert said(result, "Healed") == []
-        assert result.stderr.count("lock timeout") == 1
+    def test_is_tried_again_at_the_next_start(self, migrated, serve):
+        with transaction(migrated, "SELECT FROM users") as reader:
+            result = serve(migrated, LOCK_WAIT_SECONDS="0")
+            pid = reader.connection.info.backend_pid
+        assert result.returncode == 1
+        (cause,) = said(result, "Replaying")
+        assert cause.startswith(
+            f"warning: Replaying 0003-users failed: canceling statement due to lock timeout; pid {pid} (psql, "
+        )
+        assert said(result, "Could not heal") == [
+            "warning: Could not heal 2 differences: column tasks.status, column users.role; the next start tries again"
+        ]
+        assert migrated.query(MARK) == []
+        assert serve(migrated).returncode == 0
+        assert differences_of(migrated) == []
+
+    def test_keeps_no_other_table_locked_meanwhile(self, migrated, installation):
+        # users comes before projects, tasks after
+        with (
+            transaction(migrated, "SELECT FROM projects"),
+            installation.start("migrate", database=migrated) as start,
+        ):
+            read_until(start, "Held up while healing")
+            migrated.execute("SET lock_timeout = '400ms'; LOCK TABLE users, tasks")
+            start.terminate()
+            start.communicate()
         assert differences_of(migrated) == ["error column tasks.status", "error column users.role"]
 
 
-@contextlib.contextmanager
-def reader_of(database, table: str):
-    """Somebody who reads a table and does not end their transaction."""
-    with closing(database.connect()) as connection, connection.cursor() as cursor:
-        connection.autocommit = False
-        cursor.execute(f"SELECT FROM {table}")
-        yield
-
-
 class TestAnIndexThatIsBuiltConcurrently:
-    @pytest.fixture
-    def with_index(self, migrated, installation):
-        """A copy with one more migration, applied, and in its snapshot."""
-        installation.add(
-            "notes-index",
-            """-- transactional: false
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('entries_notes') AND NOT indisvalid) THEN
-        DROP INDEX entries_notes;
-    END IF;
-    PERFORM set_config('lock_timeout', '0', false);
-END;
-$$;
-CREATE INDEX CONCURRENTLY IF NOT EXISTS entries_notes ON time_entries (notes);
-""",
-        )
-        with (installation.sql / "runner" / "schema.txt").open("a", encoding="ascii") as file:
-            file.write("index time_entries.entries_notes: USING btree (notes)\n")
-        assert installation.run("migrate", database=migrated).returncode == 0
-        return installation
+    INDEX = "idx_time_entries_user_id"
+    NUMBER = "SELECT relfilenode FROM pg_class WHERE relname = %s"
 
     @pytest.mark.parametrize(
         "damage",
         [
-            "DROP INDEX entries_notes",
-            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'entries_notes'::regclass",
+            f"DROP INDEX {INDEX}",
+            f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{INDEX}'::regclass",
         ],
     )
-    def test_is_built_again(self, migrated, with_index, damage):
+    def test_is_built_again_by_its_file_alone(self, migrated, migrate, damage):
         migrated.execute(damage, user="postgres")
-        result = with_index.run("migrate", database=migrated)
-        assert said(result, "Healed") == ["Healed index time_entries.entries_notes"]
+        number = migrated.query(self.NUMBER, "idx_time_entries_task_id")
+        with transaction(migrated, "SELECT FROM users"):  # in the way of a replay of all files
+            result = migrate(migrated, LOCK_WAIT_SECONDS="0")
+        assert said(result, "Healed") == [f"Healed index time_entries.{self.INDEX}"]
         assert result.returncode == 0
-        is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'entries_notes'::regclass"
-        assert migrated.query(is_valid) == [(True,)]
+        assert differences_of(migrated) == []
+        assert migrated.query(self.NUMBER, "idx_time_entries_task_id") == number
 
-    def test_is_left_alone_while_something_else_is_healed(self, migrated, with_index):
-        number = "SELECT relfilenode FROM pg_class WHERE relname = 'entries_notes'"
-        before = migrated.query(number)
+    def test_is_left_alone_while_something_else_is_healed(self, migrated, migrate):
+        before = migrated.query(self.NUMBER, self.INDEX)
         migrated.execute("DROP INDEX idx_users_role")
-        assert with_index.run("migrate", database=migrated).returncode == 0
-        assert migrated.query(number) == before
+        assert migrate(migrated).returncode == 0
+        assert migrated.query(self.NUMBER, self.INDEX) == before
+
+    def test_comes_back_with_its_table(self, migrated, serve):
+        migrated.execute("DROP TABLE time_entries")
+        result = serve(migrated)
+        assert result.returncode == 0, result.stderr
+        assert differences_of(migrated) == []
+
+
+class TestAConstraintThatIsNotValid:
+    KEY = "foreign key tasks.created_by"
+    NOT_VALID = """
+        ALTER TABLE tasks DROP CONSTRAINT tasks_created_by_fkey;
+        ALTER TABLE tasks ADD CONSTRAINT tasks_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id) NOT VALID;
+    """
+
+    @pytest.fixture
+    def broken(self, migrated):
+        """A database with a task of a user who is not there, and a key that passes over it."""
+        migrated.execute("ALTER TABLE tasks DROP CONSTRAINT tasks_created_by_fkey")
+        migrated.execute("INSERT INTO tasks (project_id, name, created_by) VALUES (1, 'Weeding', 99)")
+        migrated.execute(self.NOT_VALID.partition(";")[2])
+        return migrated
+
+    def test_is_validated_by_its_file_alone(self, migrated, migrate):
+        migrated.execute(self.NOT_VALID)
+        with transaction(migrated, "SELECT FROM projects"):  # in the way of a replay of all files
+            result = migrate(migrated, LOCK_WAIT_SECONDS="0")
+        assert said(result, "Healed") == [f"Healed {self.KEY}"]
+        assert differences_of(migrated) == []
+
+    def test_is_reported_with_its_rows_and_tried_again_at_every_migrate(self, broken, migrate):
+        for _ in range(2):
+            result = migrate(broken)
+            assert result.returncode == 0
+            (warning,) = said(result, "stays NOT VALID")
+            assert (
+                "0013-validate-foreign-keys: tasks_created_by_fkey stays NOT VALID: 1 rows of tasks break it" in warning
+            )
+            assert said(result, "Could not heal") == [
+                f"warning: Could not heal 1 difference: {self.KEY}; the next migrate tries again"
+            ]
+            assert broken.query(MARK) == []
+        broken.execute("UPDATE tasks SET created_by = 1")
+        assert said(migrate(broken), "Healed") == [f"Healed {self.KEY}"]
+        assert differences_of(broken) == []
+
+    def test_is_left_alone_by_serve(self, broken, serve):
+        before = contents_of(broken)
+        result = serve(broken)
+        assert said(result, "Heal") == []
+        assert contents_of(broken) == before
+
+    def test_is_what_a_missing_one_becomes_where_rows_break_it(self, broken, serve):
+        broken.execute("ALTER TABLE tasks DROP CONSTRAINT tasks_created_by_fkey")
+        result = serve(broken)
+        assert result.returncode == 0, result.stderr
+        assert said(result, "Healed") == [f"Healed {self.KEY}, NOT VALID: it binds new rows only"]
+        assert differences_of(broken) == [f"warning {self.KEY}"]
+
+    def test_is_validated_at_once_where_no_row_breaks_it(self, migrated, serve):
+        migrated.execute("ALTER TABLE tasks DROP CONSTRAINT tasks_created_by_fkey")
+        assert said(serve(migrated), "Healed") == [f"Healed {self.KEY}"]
+        assert differences_of(migrated) == []
+
+
+class TestAReplayThatWouldBreakSomething:
+    def test_is_rolled_back(self, migrated, installation):
+        id = installation.add("breaks", "SELECT 1;\n")
+        assert installation.run("migrate", database=migrated).returncode == 0
+        migrated.execute("ALTER TABLE projects ALTER status DROP DEFAULT; DELETE FROM migration_hashes")
+        (installation.sql / f"{id}.sql").write_text("ALTER TABLE users ALTER role DROP DEFAULT;\n")
+        result = installation.run("migrate", database=migrated)
+        assert result.returncode == 1
+        assert differences_of(migrated) == ["error column projects.status"]
+
+
+class TestATableThatARollbackArchived:
+    def test_is_brought_back_with_its_rows_and_not_called_empty(self, migrated, serve):
+        fill(migrated)
+        rows = rows_of(migrated, "invoice_items")
+        migrated.execute("SELECT archive_table('invoice_items')", user="postgres")
+        result = serve(migrated)
+        assert result.returncode == 0, result.stderr
+        assert said(result, "HAD TO BE MADE AGAIN") == []
+        assert said(result, "WITH ITS ROWS") == [
+            "warning: TABLE invoice_items WAS MISSING AND WAS BROUGHT BACK WITH ITS ROWS"
+        ]
+        assert len(said(result, "brought back invoice_items from public_archive, 1 rows")) == 1
+        assert rows_of(migrated, "invoice_items") == rows
 
 
 def test_healing_keeps_every_row_and_when_it_was_changed(migrated, serve):

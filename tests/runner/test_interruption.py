@@ -3,11 +3,13 @@
 import contextlib
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from installation import contents_of, read_until, wait_for
-from listeners import closed_port
+from installation import NEXT, ROOT, contents_of, read_until, wait_for
+from listeners import closed_port, listening
 
 SLOW = "CREATE TABLE made_it (id INTEGER);\nDELETE FROM projects;\nSELECT pg_sleep(60);\n"
 SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
@@ -70,11 +72,12 @@ def test_a_signal_ends_serve_before_gunicorn(migrated, slow):
 @pytest.mark.only_pg("pg18")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_wait_for_the_lock(migrated, slow, number, code):
-    migrated.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
-    with slow.start("migrate", database=migrated) as process:
-        read_until(process, "Waiting for the start lock")
-        process.send_signal(number)
-        process.communicate()
+    with contextlib.closing(migrated.connect()) as yoyo, yoyo.cursor() as cursor:
+        cursor.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
+        with slow.start("migrate", database=migrated) as process:
+            read_until(process, "Waiting for the start lock")
+            process.send_signal(number)
+            process.communicate()
     assert process.returncode == code
     assert migrated.query("SELECT pid FROM yoyo_lock") == [(4711,)]
     wait_for(lambda: migrated.query(LOCKS) == [])
@@ -114,8 +117,8 @@ def test_a_session_that_the_server_ends_is_told_and_rolled_back(migrated, slow):
         said = process.communicate()[1]
     assert process.returncode == 5
     assert re.search(
-        r" error: The connection to PostgreSQL was lost during 0015-slow: terminating connection due to administrator"
-        r" command\. What was not committed is rolled back; look at the server, then start again\n$",
+        rf" error: The connection to PostgreSQL was lost during {NEXT}-slow: terminating connection due to"
+        r" administrator command\. What was not committed is rolled back; look at the server, then start again\n$",
         said,
     )
     assert {**contents_of(migrated), "public.yoyo_lock": before["public.yoyo_lock"]} == before
@@ -141,3 +144,15 @@ def test_after_a_kill_the_next_start_waits_for_the_statement_to_be_given_up(migr
         assert migrated.query("SELECT count(*) FROM yoyo_lock WHERE pid < 0") == [(1,)]
         goes_on(slow, migrated)
     assert contents_of(migrated)["public.projects"] == before["public.projects"]
+
+
+def test_a_later_connection_is_given_up_in_time_too():
+    """The wait callback, which lets signals through, would make libpq forget its connect_timeout."""
+    program = (
+        "import sys; from startup import connection, signals; from psycopg2 import extensions;"
+        "extensions.set_wait_callback(signals._wait); connection.connect(sys.argv[1], connect_timeout=2)"
+    )
+    with listening(silent=True) as port:
+        command = [sys.executable, "-c", program, f"host=127.0.0.1 port={port} user=nobody"]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert "timeout expired" in result.stderr

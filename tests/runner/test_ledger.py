@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from installation import ROOT, contents_of, errors_in
+from installation import AFTER_NEXT, NEXT, ROOT, contents_of, errors_in, migration_files
 
 from startup.migrations import MigrationFile, edited
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 WORDS = (
     "-- An example.\nSET LOCAL lock_timeout = '5s';\n\n"
     "CREATE TABLE example (name TEXT DEFAULT 'a  -- b', \"the  name\" TEXT);\n"
@@ -171,7 +171,7 @@ class TestAnAppliedFile:
     def test_that_was_edited_is_a_warning(self, migrated, installation, example):
         example.write_text(WORDS.replace("5s", "6s"))
         result = installation.run("migrate", database=migrated)
-        assert edits(result) == ["0015-example.sql"]
+        assert edits(result) == [f"{NEXT}-example.sql"]
         assert result.returncode == 0
 
     def test_whose_comments_and_white_space_were_edited_is_none(self, migrated, installation, example):
@@ -184,14 +184,14 @@ class TestAnAppliedFile:
         for content in (b"\xff\xfe\x00", "-- é\n".encode("latin-1"), b"COMMIT;"):
             example.write_bytes(content)
             result = installation.run("migrate", database=migrated)
-            assert edits(result) == ["0015-example.sql"]
+            assert edits(result) == [f"{NEXT}-example.sql"]
             assert result.returncode == 0
 
     @pytest.mark.parametrize(
         ("content", "line"),
         [
-            (b"DROP TABLE users;\nCOMMIT;\nSELECT 1;\n", "0015-example.sql: statement 2 is COMMIT"),
-            ("SELECT 1;\n".encode("utf-16"), "0015-example.sql: it starts with a byte order mark"),
+            (b"DROP TABLE users;\nCOMMIT;\nSELECT 1;\n", f"{NEXT}-example.sql: statement 2 is COMMIT"),
+            ("SELECT 1;\n".encode("utf-16"), f"{NEXT}-example.sql: it starts with a byte order mark"),
         ],
         ids=["COMMIT", "UTF-16"],
     )
@@ -209,7 +209,7 @@ class TestAnAppliedFile:
     def test_that_is_gone_is_a_notice(self, migrated, installation, example):
         example.unlink()
         result = installation.run("migrate", database=migrated)
-        assert "notice: 0015-example is applied, and this version has no such file" in result.stderr
+        assert f"notice: {NEXT}-example is applied, and this version has no such file" in result.stderr
         assert edits(result) == []
         assert result.returncode == 0
 
@@ -239,6 +239,8 @@ class TestAnAppliedFile:
     def test_is_told_by_status(self, migrated, installation, example):
         example.write_text(WORDS.replace("5s", "6s"))
         installation.add("another", "SELECT 1;\n")
-        lines = installation.run("status", database=migrated).stdout.splitlines()
-        assert re.fullmatch(r"0015-example +applied \S+ \S+ UTC  edited", lines[14])
-        assert re.fullmatch(r"0016-another +pending", lines[15])
+        *_, edited, pending = (
+            line for line in installation.run("status", database=migrated).stdout.splitlines() if line[0] == "0"
+        )
+        assert re.fullmatch(rf"{NEXT}-example +applied \S+ \S+ UTC  edited", edited)
+        assert re.fullmatch(rf"{AFTER_NEXT}-another +pending", pending)

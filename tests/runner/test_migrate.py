@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from installation import ROOT, contents_of, errors_in
+from installation import NEXT, contents_of, errors_in, migration_files
 from psycopg2 import sql
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 TABLES = ["users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items"]
 FIRST_LINE = "-- An example.\n"
 
@@ -130,7 +130,8 @@ class TestAFailingFile:
         installation.add("example", "DO $$\nBEGIN\n    DELETE FROM nowhere;\nEND;\n$$;\n")
         result = installation.run("migrate", database=migrated)
         assert errors_in(result) == [
-            '0015-example failed and was rolled back: relation "nowhere" does not exist. Statement: DELETE FROM nowhere'
+            f'{NEXT}-example failed and was rolled back: relation "nowhere" does not exist.'
+            " Statement: DELETE FROM nowhere"
         ]
 
     def test_is_rolled_back_and_the_earlier_ones_stay_applied(self, migrated, installation):
@@ -146,7 +147,7 @@ class TestAFailingFile:
         assert [line.split(":")[0] for line in errors_in(result)] == [f"{second} failed and was rolled back"]
         assert made(migrated) == [("made_first",)]
         marked = migrated.query(
-            "SELECT migration_id FROM _yoyo_migration WHERE migration_id > '0015' AND migration_id < 'o'"
+            "SELECT migration_id FROM _yoyo_migration WHERE migration_id > %s AND migration_id < 'o'", NEXT
         )
         assert marked == [(first,)]
         assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]

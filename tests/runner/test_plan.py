@@ -4,11 +4,13 @@ import contextlib
 import re
 
 import pytest
-from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, read_until, wait_for
+from installation import HELD, NEXT, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
 
 from startup.lock import ADVISORY_CLASS
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
+LOCK_ROW = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
+OTHERS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 def test_on_an_empty_database_it_lists_every_migration_and_changes_nothing(database, run_runner):
@@ -16,8 +18,14 @@ def test_on_an_empty_database_it_lists_every_migration_and_changes_nothing(datab
     result = run_runner("plan", database=database)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert lines[: len(MIGRATIONS)] == [
-        f"{id}: would be applied; locks no table that is there already" for id in MIGRATIONS
+    outside = {
+        path.stem: "outside a transaction; readers and writers go on"
+        for path in migration_files()
+        if path.read_text().startswith("-- transactional: false")
+    }
+    assert outside
+    assert [line.split(": would be applied") for line in lines[: len(MIGRATIONS)]] == [
+        [id, f" {outside[id]}" if id in outside else "; locks no table that is there already"] for id in MIGRATIONS
     ]
     assert lines[len(MIGRATIONS) :] == [
         "optional-0001-trigram-extension: would be tried (optional)",
@@ -89,7 +97,7 @@ class TestPendingFiles:
         installation.add("example", "COMMIT;\n")
         result = installation.run("plan", database=migrated)
         assert result.returncode == 2
-        assert errors_in(result)[0].startswith("0015-example.sql: statement 1 is COMMIT")
+        assert errors_in(result)[0].startswith(f"{NEXT}-example.sql: statement 1 is COMMIT")
 
 
 @pytest.mark.only_pg("pg18")
@@ -102,15 +110,25 @@ class TestWhileSomebodyElseMigrates:
             assert contents_of(database) == before
         assert result.returncode == 7
         (line,) = errors_in(result)
-        assert re.match(r"Nothing can be rehearsed now: another start holds it \(backend \d+, ", line)
+        assert re.match(r"Nothing can be rehearsed now: another start holds it \(backend \d+ of role owner, ", line)
 
     def test_a_yoyo_run_by_hand_is_named(self, migrated, installation):
         installation.add("example", "CREATE TABLE made_it (id INTEGER);\n")
-        migrated.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
-        before = contents_of(migrated)
-        result = installation.run("plan", database=migrated)
+        with contextlib.closing(migrated.connect()) as yoyo, yoyo.cursor() as cursor:
+            cursor.execute(LOCK_ROW)
+            pid, before = yoyo.info.backend_pid, contents_of(migrated)
+            result = installation.run("plan", database=migrated)
+            assert contents_of(migrated) == before
         assert result.returncode == 7
-        assert "a yoyo run by hand holds it (process 4711 on its machine" in errors_in(result)[0]
+        named = rf"a yoyo run by hand holds it \(process 4711 on its machine, .*\), perhaps alive: backend {pid} of "
+        assert re.search(named, errors_in(result)[0])
+
+    def test_a_yoyo_that_died_is_no_obstacle(self, migrated, installation):
+        installation.add("example", "CREATE TABLE made_it (id INTEGER);\n")
+        migrated.execute(LOCK_ROW)
+        wait_for(lambda: migrated.query(OTHERS) == [])
+        before = contents_of(migrated)
+        assert installation.run("plan", database=migrated).returncode == 0
         assert contents_of(migrated) == before
 
     def test_a_start_waits_for_the_end_of_a_plan(self, migrated, installation):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import ROOT, contents_of, errors_in, read_until, wait_for
+from installation import contents_of, errors_in, migration_files, read_until, wait_for
 from listeners import closed_port
 from parts import program
 
-MIGRATIONS = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+MIGRATIONS = [path.stem for path in migration_files()]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """serve: the runner becomes Gunicorn, under the same PID, on a database that it has just proven right."""
 
 import json
+import os
 import signal
 import socket
 from pathlib import Path
@@ -14,6 +15,8 @@ pytestmark = pytest.mark.only_pg("pg18")
 
 # A worker that has answered has taken over its signals; a second one may not have, and is then killed after 8 s.
 ONE = {"WEB_CONCURRENCY": "1"}
+
+AS_PID_1 = pytest.param(["unshare", "--pid", "--fork", "--kill-child"], id="pid 1", marks=pytest.mark.needs("root"))
 
 
 def command_line(pid: int) -> list[str]:
@@ -44,7 +47,7 @@ def test_a_start_from_nothing_serves_and_ends_well(database, tmp_path):
         assert "General" in runner.get(port, "/")[1]
 
         _, *arguments = command_line(runner.process.pid)
-        assert arguments == ["-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]
+        assert arguments == ["-m", "gunicorn", "--config", "gunicorn.conf.py"]
         (worker,) = children(runner.process.pid)
         assert secret not in str(command_line(worker))
         assert list(home.iterdir()) == []  # where Gunicorn's control socket would be
@@ -108,13 +111,16 @@ def test_nothing_is_served_on_a_schema_that_differs(migrated, run_runner):
     )
 
 
-def test_ctrl_c_while_gunicorn_is_being_imported_gives_no_traceback(migrated, tmp_path):
-    """It has no handler of its own yet, and Python's would tell where the import was."""
-    port = closed_port()
-    with running("serve", migrated.url, tmp_path / "log", **ONE, PORT=str(port)) as runner:
+@pytest.mark.needs("linux")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("wrapper", [pytest.param((), id="any pid"), AS_PID_1])
+def test_a_signal_while_gunicorn_is_being_imported_is_not_lost(number, code, wrapper, migrated, tmp_path):
+    """It has no handler of its own yet: PID 1 would ignore the signal, another process end without a word."""
+    log = tmp_path / "log"
+    with running("serve", migrated.url, log, wrapper=wrapper, **ONE, PORT=str(closed_port())) as runner:
         runner.says("Serving on ")
-        wait_for(lambda: "gunicorn" in command_line(runner.process.pid))
-        runner.process.send_signal(signal.SIGINT)
-        serving(runner, port)
-        assert runner.ends(signal.SIGINT) == 0
+        pid = children(runner.process.pid)[0] if wrapper else runner.process.pid
+        wait_for(lambda: "gunicorn" in command_line(pid))
+        os.kill(pid, number)
+        assert runner.ends() == code
         assert "Traceback" not in "\n".join(runner.lines)

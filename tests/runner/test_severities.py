@@ -3,14 +3,12 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from installation import for_one_transaction, migration_files
 
 from startup.catalog import read_snapshot, read_state
 from startup.verification import verify
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,17 @@ def damage(name: str, sql: str, *told: str, since: int = 14):
 
 
 TABLES = [
+    damage(
+        "a view in place of a table",
+        "DROP TABLE analytics; CREATE VIEW analytics AS SELECT current_date AS day",
+        "missing error table analytics",
+    ),
+    damage(
+        "a table that shows the rows of another",
+        "CREATE TABLE former_users () INHERITS (users)",
+        "changed warning table users",
+        "extra notice table former_users",
+    ),
     damage("a missing table is one difference", "DROP TABLE invoice_items", "missing error table invoice_items"),
     damage(
         "a missing table takes the foreign keys of others with it",
@@ -271,6 +280,16 @@ COLUMNS = [
 ]
 
 SEQUENCES = [
+    damage(
+        "a sequence that has come to its end",
+        "ALTER SEQUENCE users_id_seq MAXVALUE 9 RESTART WITH 9; SELECT nextval('users_id_seq')",
+        "changed error sequence users.id",
+    ),
+    damage(
+        "a sequence that has come to the end of the integers",
+        "ALTER SEQUENCE users_id_seq RESTART WITH 2147483647; SELECT nextval('users_id_seq')",
+        "changed error sequence users.id",
+    ),
     damage("a sequence behind", "ALTER SEQUENCE users_id_seq RESTART", "changed error sequence users.id"),
     damage(
         "a sequence far behind",
@@ -470,6 +489,13 @@ FOREIGN_KEYS = [
 
 CHECKS = [
     damage(
+        "a NOT NULL that was never checked",
+        "ALTER TABLE users ALTER username DROP NOT NULL;"
+        "ALTER TABLE users ADD CONSTRAINT named NOT NULL username NOT VALID",
+        "not_validated warning check users.named",
+        since=18,
+    ),
+    damage(
         "an extra check",
         "ALTER TABLE users ADD CONSTRAINT \"Not 'root'\" CHECK (username <> 'root')",
         "extra warning check users.\"Not 'root'\"",
@@ -604,9 +630,16 @@ TRIGGERS = [
 
 FOR_A_PERSON = [
     damage(
-        "a view in place of a table",
-        "DROP TABLE analytics; CREATE VIEW analytics AS SELECT current_date AS day",
-        "missing error table analytics",
+        "a view that the search_path leads to first",
+        "RESET ROLE; CREATE SCHEMA before_it AUTHORIZATION owner; SET LOCAL ROLE owner;"
+        "CREATE VIEW before_it.users AS SELECT 1 AS id; SET LOCAL search_path = before_it, public",
+        "extra error table users",
+    ),
+    damage(
+        "a table that the search_path leads to first",
+        "RESET ROLE; CREATE SCHEMA before_it AUTHORIZATION owner; SET LOCAL ROLE owner;"
+        "CREATE TABLE before_it.app_secrets (); SET LOCAL search_path = before_it, public",
+        "extra error table app_secrets",
     ),
     damage(
         "a foreign key that was switched off",
@@ -616,6 +649,12 @@ FOR_A_PERSON = [
 ]
 
 NO_DIFFERENCE = [
+    damage("a sequence that has one value left", "ALTER SEQUENCE users_id_seq RESTART WITH 2147483647"),
+    damage(
+        "a view behind the schema in use",
+        "RESET ROLE; CREATE SCHEMA behind_it AUTHORIZATION owner; SET LOCAL ROLE owner;"
+        "CREATE VIEW behind_it.users AS SELECT 1 AS id; SET LOCAL search_path = public, behind_it",
+    ),
     damage(
         "a unique index serves as the unique key",
         """
@@ -770,5 +809,5 @@ NOT_FOR_A_REPLAY = ("nothing to do: ", "make a plain table ", "python runner.py 
 
 
 def replay(connection) -> None:
-    for file in sorted((ROOT / "sql").glob("*.sql")):
-        run(connection, file.read_text("ascii"))
+    for file in migration_files():
+        run(connection, for_one_transaction(file))

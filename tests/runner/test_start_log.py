@@ -10,12 +10,13 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from installation import migration_files
 from listeners import closed_port
 
 from startup import __version__, log, machine
 
 ROOT = Path(__file__).parents[2]
-MIGRATIONS = [path.stem for path in sorted((ROOT / "sql").glob("*.sql"))]
+MIGRATIONS = [path.stem for path in migration_files()]
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 PASSWORD = "Tr0ub/4dor @home"
 

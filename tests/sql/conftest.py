@@ -4,17 +4,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from installation import for_one_transaction, migration_files
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 
-ROOT = Path(__file__).parents[2]
-MIGRATIONS = sorted((ROOT / "sql").glob("*.sql"))
+MIGRATIONS = migration_files()
 
 # One line an object of the schema in use, with names unqualified, so that two schemas can be compared.
 CATALOG = """
 SELECT format('table %s: row security %s, grants %s', oid::regclass, relrowsecurity, relacl)
 FROM pg_class
 WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+UNION ALL
+SELECT format('policy on %s: %s %s', polrelid::regclass, polcmd, pg_get_expr(polqual, polrelid))
+FROM pg_policy
+WHERE polrelid IN (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace)
 UNION ALL
 SELECT format('column %s.%s %s, default %s, not null %s',
     attrelid::regclass, attname, format_type(atttypid, atttypmod), pg_get_expr(adbin, adrelid), attnotnull)
@@ -158,7 +162,7 @@ def replay_files(connection, files: Iterable[Path] = MIGRATIONS) -> None:
     """Run the files in the open transaction, as the runner does when it heals."""
     with connection.cursor() as cursor:
         for file in files:
-            cursor.execute(file.read_text("ascii"))
+            cursor.execute(for_one_transaction(file))
 
 
 def catalog_lines(connection) -> set[str]:

@@ -1,14 +1,12 @@
 """Fresh, older, damaged and current databases all arrive at the same schema, and no row is lost."""
 
-from pathlib import Path
-
 import psycopg2
 import pytest
+from installation import ROOT, Installation, migration_files, yoyo
 from psycopg2 import sql
-from psycopg2.errors import NotNullViolation
+from psycopg2.errors import ForeignKeyViolation, NotNullViolation
 
-ROOT = Path(__file__).parents[2]
-MIGRATIONS = sorted((ROOT / "sql").glob("*.sql"))
+MIGRATIONS = migration_files()
 LEGACY = ROOT / "tests" / "legacy"
 
 
@@ -238,19 +236,62 @@ def test_another_unique_index_does_not_serve_as_the_unique_key(connection, repla
         connection.rollback()
 
 
-def test_a_foreign_key_that_is_not_validated_stays(connection, replay):
-    """Its orphans are for a person to judge; verification warns of it."""
+ORPHANS = """
+    ALTER TABLE invoice_items DROP CONSTRAINT invoice_items_invoice_id_fkey;
+    INSERT INTO invoice_items (invoice_id, description, quantity, unit_price, total_amount)
+        SELECT 99, 'Orphan', 1, 1, 1 FROM generate_series(1, 6);
+    ALTER TABLE tasks DROP CONSTRAINT tasks_created_by_fkey
+"""
+UNPROVEN = "SELECT conname::text FROM pg_constraint WHERE NOT convalidated"
+
+
+def test_a_key_that_rows_break_stays_not_valid_and_the_others_are_validated(connection, replay):
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE invoice_items DROP CONSTRAINT invoice_items_invoice_id_fkey")
-        cursor.execute("UPDATE invoice_items SET invoice_id = 99")
-        cursor.execute("""
-            ALTER TABLE invoice_items
-                ADD FOREIGN KEY (invoice_id) REFERENCES invoices (id) ON DELETE CASCADE NOT VALID
-        """)
+        cursor.execute(ORPHANS)
         connection.commit()
+        connection.notices.clear()
         replay(connection)
-        cursor.execute("SELECT convalidated FROM pg_constraint WHERE conname = 'invoice_items_invoice_id_fkey'")
-        assert cursor.fetchall() == [(False,)]
+        cursor.execute(UNPROVEN)
+        assert cursor.fetchall() == [("invoice_items_invoice_id_fkey",)]
+        warnings = [notice for notice in connection.notices if notice.startswith("WARNING")]
+        assert len(warnings) == 1
+        assert warnings[0].startswith(
+            "WARNING:  invoice_items_invoice_id_fkey stays NOT VALID: 6 rows of invoice_items break it, the first with"
+            " id 2, 3, 4, 5, 6; all of them: SELECT * FROM invoice_items"
+        )
+        cursor.execute(warnings[0].partition("all of them: ")[2])
+        assert cursor.rowcount == 6
+        with pytest.raises(ForeignKeyViolation):
+            cursor.execute("UPDATE invoice_items SET invoice_id = 98 WHERE id = 1")
+
+
+def test_a_key_is_validated_as_soon_as_no_row_breaks_it(connection, replay, catalog):
+    healthy = catalog(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(ORPHANS)
+        replay(connection)
+        cursor.execute("UPDATE invoice_items SET invoice_id = 1")
+        replay(connection, [file for file in MIGRATIONS if "validate" in file.stem])
+    assert catalog(connection) == healthy
+
+
+def test_stock_yoyo_marks_the_validation_as_applied_whatever_the_rows_are(database):
+    yoyo(database, "apply")
+    database.execute(ORPHANS)
+    for number in ("0012", "0013"):
+        yoyo(database, "rollback", "--revision", number)
+    result = yoyo(database, "apply")
+    assert result.returncode == 0, result.stderr
+    assert database.query(UNPROVEN) == [("invoice_items_invoice_id_fkey",)]
+    assert database.query("SELECT count(*) FROM _yoyo_migration") == [(len(MIGRATIONS),)]
+
+
+def test_keys_are_added_without_a_look_at_the_rows(database, tmp_path):
+    """The lock of ADD CONSTRAINT would be held meanwhile."""
+    installation = Installation(tmp_path / "timetracker")
+    installation.keep(12)
+    assert yoyo(database, "apply", folder=installation.folder).returncode == 0
+    assert len(database.query(UNPROVEN)) == 9
 
 
 def test_tables_of_another_schema_are_left_alone(database, connect, replay):
@@ -281,6 +322,6 @@ def test_a_file_gives_up_when_another_session_holds_the_table(applied, connect):
     holder, waiter = connect(applied), connect(applied)
     with holder.cursor() as cursor:
         cursor.execute("LOCK TABLE users IN ACCESS SHARE MODE")
-    short = (ROOT / "sql" / "0003-users.sql").read_text("ascii").replace("'5s'", "'50ms'")
+    short = (ROOT / "sql" / "0003-users.sql").read_text("ascii").replace("'1s'", "'50ms'")
     with waiter.cursor() as cursor, pytest.raises(psycopg2.errors.LockNotAvailable):
         cursor.execute(short)

@@ -1,26 +1,18 @@
 """The stock yoyo command, which a DBA runs against the same folder with the shipped yoyo.ini."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-MIGRATIONS = [file.stem for file in sorted((ROOT / "sql").glob("*.sql"))]
+import installation
+from installation import ROOT, migration_files
+
+MIGRATIONS = [file.stem for file in migration_files()]
 
 
-def yoyo(database, *arguments, folder=ROOT, url=None):
-    """Run yoyo in a folder with nothing but DATABASE_URL to tell it where to go; it has to exit with 0."""
-    return subprocess.run(
-        [sys.executable, "-m", "yoyo", *arguments],
-        cwd=folder,
-        env={**os.environ, "DATABASE_URL": url or database.url},
-        stdin=subprocess.DEVNULL,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+def yoyo(database, *arguments, **options) -> str:
+    """Run yoyo, which has to exit with 0; give what it says."""
+    result = installation.yoyo(database, *arguments, **options)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def state_of_each(listing: str) -> list[tuple[str, str]]:

@@ -1,5 +1,5 @@
 -- Every table with updated_at keeps it by itself. OR REPLACE also enables a trigger that was disabled.
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '1s';
 
 CREATE OR REPLACE TRIGGER update_users_updated_at
     BEFORE UPDATE ON users

@@ -1,0 +1,224 @@
+"""A migration that meets other people's locks: it gives way, names who is there, and tries again."""
+
+import re
+import signal
+import time
+from contextlib import closing
+
+import psycopg2
+import pytest
+from blocking import lines_with, transaction
+from conftest import FAST, Server
+from database import LocalServer
+from installation import errors_in, read_until, wait_for
+
+MORE = "SET LOCAL lock_timeout = '1s';\nALTER TABLE projects ADD COLUMN IF NOT EXISTS color TEXT;\n"
+HELD_UP = "Held up while applying "
+APPLIED = "SELECT count(*) FROM _yoyo_migration WHERE migration_id = %s"
+COLORED = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'projects'::regclass AND attname = 'color'"
+
+
+@pytest.fixture
+def more(migrated, installation):
+    """An installation with a pending migration that needs the table projects for itself."""
+    installation.add("more", MORE)
+    return installation
+
+
+def test_it_gives_way_names_who_is_there_and_goes_on_when_they_are_gone(migrated, more):
+    with transaction(migrated) as reader:
+        with more.start("migrate", database=migrated) as process:
+            first = read_until(process, HELD_UP)
+            read_until(process, HELD_UP)
+            reader.execute("COMMIT")
+            said = process.communicate()[1]
+        pid = reader.connection.info.backend_pid
+    assert process.returncode == 0, said
+    assert re.search(
+        rf" notice: {HELD_UP}{more.ids[-1]}: pid {pid} \(psql, role owner, idle in transaction, query \d+ s old,"
+        r" transaction \d+ s old\) holds ACCESS SHARE on projects\."
+        r" Gave way \(canceling statement due to lock timeout\); next try in 0\.5 s, 299 s left\n$",
+        first,
+    )
+    assert migrated.query(APPLIED, more.ids[-1]) == [(1,)]
+    assert migrated.query(COLORED) == [(1,)]
+
+
+def test_nobody_waits_while_it_pauses(migrated, more):
+    with transaction(migrated), more.start("migrate", database=migrated) as process:
+        for _ in range(3):
+            read_until(process, HELD_UP)  # a pause of at least half a second begins
+            migrated.execute("SET lock_timeout = '400ms'; UPDATE projects SET status = status")
+        process.terminate()
+        process.communicate()
+    assert migrated.query(COLORED) == [(0,)]
+
+
+def test_when_the_time_is_over_it_fails_and_names_them_and_the_next_start_goes_on(migrated, more):
+    with transaction(migrated) as reader:
+        result = more.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "2"})
+        pid = reader.connection.info.backend_pid
+    assert result.returncode == 6
+    (error,) = errors_in(result)
+    assert error.startswith(
+        f"{more.ids[-1]} failed and was rolled back again and again for 2 s: canceling statement due to lock timeout;"
+        f" pid {pid} (psql, role owner, idle in transaction, "
+    )
+    assert error.endswith("start again; LOCK_WAIT_SECONDS sets how long to try")
+    assert migrated.query(COLORED) == [(0,)]
+    assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
+    assert more.run("migrate", database=migrated).returncode == 0
+    assert migrated.query(COLORED) == [(1,)]
+
+
+def test_a_session_of_another_role_is_named_as_far_as_it_is_shown(migrated, more):
+    with transaction(migrated, user="postgres") as reader:
+        result = more.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "0"})
+        pid = reader.connection.info.backend_pid
+    assert f"; pid {pid} (psql, role postgres) holds ACCESS SHARE on projects." in errors_in(result)[0]
+
+
+@pytest.mark.only_pg("pg18")
+def test_a_prepared_transaction_is_named_by_its_name(tmp_path, run_runner, installation):
+    with LocalServer(
+        tmp_path / "server", settings={**FAST, "max_prepared_transactions": "1"}, listen_tcp=True
+    ) as local:
+        server = Server("pg18", local)
+        with closing(psycopg2.connect(local.url("postgres", "postgres"))) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'; ALTER ROLE postgres PASSWORD 'postgres'")
+            connection.commit()
+        with server.new_database() as database:
+            assert installation.run("migrate", database=database).returncode == 0
+            installation.add("more", MORE)
+            database.execute("BEGIN; UPDATE projects SET status = status; PREPARE TRANSACTION 'forgotten'")
+            result = installation.run("migrate", database=database, env={"LOCK_WAIT_SECONDS": "0"})
+            database.execute("ROLLBACK PREPARED 'forgotten'")
+    assert re.search(
+        r"; prepared transaction forgotten \(role owner, transaction \d+ s old\) holds ROW EXCLUSIVE on projects\. ",
+        errors_in(result)[0],
+    )
+
+
+def test_a_deadlock_is_tried_again(migrated, installation):
+    """The other session would wait for a minute before it looked for a deadlock, so that ours is the one to go."""
+    migrated.execute(f"ALTER DATABASE {migrated.name} SET deadlock_timeout = '100ms'", user="postgres")
+    installation.add("more", "SET LOCAL lock_timeout = '1s';\nLOCK TABLE users;\nLOCK TABLE projects;\n" + MORE)
+    held = "SELECT FROM pg_locks WHERE relation = 'users'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+    with (
+        transaction(
+            migrated, "SET LOCAL deadlock_timeout = '1min'; LOCK TABLE projects IN EXCLUSIVE MODE", user="postgres"
+        ) as other,
+        installation.start("migrate", database=migrated) as process,
+    ):
+        wait_for(lambda: migrated.query(held))
+        other.execute("LOCK TABLE users; COMMIT")
+        said = process.communicate()[1]
+    assert process.returncode == 0, said
+    assert lines_with(said, "Gave way (deadlock detected)")
+    assert migrated.query(COLORED) == [(1,)]
+
+
+def test_without_a_second_connection_it_goes_on_and_says_so(migrated, more):
+    migrated.execute("ALTER ROLE owner CONNECTION LIMIT 1", user="postgres")
+    try:
+        with transaction(migrated, user="postgres") as reader, more.start("migrate", database=migrated) as process:
+            read_until(process, "cannot be seen: ")
+            line = read_until(process, HELD_UP)
+            reader.execute("COMMIT")
+            said = process.communicate()[1]
+    finally:
+        migrated.execute("ALTER ROLE owner CONNECTION LIMIT -1", user="postgres")
+    assert "who was in the way was not seen" in line
+    assert process.returncode == 0, said
+
+
+def test_an_optional_file_gives_way_too_and_never_stops_the_start(migrated, installation):
+    (installation.sql / "optional" / "optional-0003-more.sql").write_text(f"-- requires: true\n{MORE}")
+    with transaction(migrated):
+        result = installation.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "2"})
+    assert result.returncode == 0
+    assert lines_with(result.stderr, "Held up while applying optional-0003-more: ")
+    (warning,) = lines_with(result.stderr, "warning: optional-0003-more failed and was rolled back again and again")
+    assert "holds ACCESS SHARE on projects" in warning
+    assert installation.run("migrate", database=migrated).returncode == 0
+    assert migrated.query(COLORED) == [(1,)]
+
+
+def test_the_leftover_of_a_build_is_dropped_as_soon_as_nobody_uses_it(migrated, installation):
+    migrated.execute("CREATE INDEX project_names ON projects (name)")
+    migrated.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'project_names'::regclass", user="postgres"
+    )
+    id = installation.add("index", INDEX)
+    with transaction(migrated) as reader, installation.start("migrate", database=migrated) as process:
+        line = read_until(process, f"Held up while applying {id}: ")
+        reader.execute("COMMIT")
+        said = process.communicate()[1]
+    assert process.returncode == 0, said
+    assert "holds ACCESS SHARE on projects" in line
+    assert migrated.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'project_names'::regclass") == [(True,)]
+
+
+INDEX = """-- transactional: false
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('project_names') AND NOT indisvalid) THEN
+        PERFORM set_config('lock_timeout', '1s', true);
+        DROP INDEX project_names;
+    END IF;
+END;
+$$;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS project_names ON projects (name);
+"""
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_an_index_whose_build_was_killed_is_built_again(migrated, installation, is_marked):
+    id = installation.add("index", INDEX)
+    with (installation.sql / "runner" / "schema.txt").open("a", encoding="ascii") as file:
+        file.write("index projects.project_names: USING btree (name)\n")
+    if is_marked:
+        assert installation.run("migrate", database=migrated).returncode == 0
+        migrated.execute("DROP INDEX project_names")
+    is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('project_names')"
+    with transaction(migrated, "UPDATE projects SET status = status"):
+        with installation.start("migrate", database=migrated) as process:
+            wait_for(lambda: migrated.query("SELECT FROM pg_stat_progress_create_index"))
+            process.kill()
+            process.wait()
+        wait_for(lambda: not migrated.query("SELECT FROM pg_stat_progress_create_index"))
+        assert migrated.query(is_valid) == [(False,)]
+    result = installation.run("migrate", database=migrated)
+    assert result.returncode == 0, result.stderr
+    assert migrated.query(is_valid) == [(True,)]
+    assert migrated.query(APPLIED, id) == [(1,)]
+    healed = "Healed index projects.project_names"
+    assert lines_with(result.stderr, "Healed") == ([healed] if is_marked else [])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_pause(migrated, more, number, code):
+    with transaction(migrated), more.start("migrate", database=migrated) as process:
+        read_until(process, "next try in 2.0 s")
+        began = time.monotonic()
+        process.send_signal(number)
+        process.communicate()
+        assert time.monotonic() - began < 2
+    assert process.returncode == code
+    assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
+
+
+@pytest.mark.only_pg("pg18")
+def test_a_signal_ends_a_wait_that_is_being_looked_at(migrated, installation):
+    installation.add("more", MORE.replace("1s", "1min"))
+    observer = (
+        "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_stat_progress_create_index%' AND pid <> pg_backend_pid()"
+    )
+    with transaction(migrated), installation.start("migrate", database=migrated) as process:
+        wait_for(lambda: migrated.query(observer))
+        began = time.monotonic()
+        process.terminate()
+        process.communicate()
+        assert time.monotonic() - began < 2
+    assert process.returncode == 143
+    assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]

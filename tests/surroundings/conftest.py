@@ -1,0 +1,24 @@
+"""What the tests of strange surroundings share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from installation import Installation
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """A copy of the program, whose files a test may edit."""
+    return Installation(tmp_path / "timetracker")
+
+
+@pytest.fixture
+def prefer() -> Callable[..., None]:
+    """Return a function that sets what the sessions of `owner` in a database begin with."""
+
+    def set_each(database, **settings: str) -> None:
+        for name, value in settings.items():
+            database.execute(f"ALTER ROLE owner IN DATABASE {database.name} SET {name} = {value}", user="postgres")
+
+    return set_each

@@ -1,0 +1,69 @@
+"""Timeouts that the role or the database sets for its other sessions, and that a start outlives."""
+
+import time
+
+import pytest
+from background import running
+from installation import errors_in
+from listeners import closed_port
+
+SHORT = "'50ms'"
+TIMEOUTS = [
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    pytest.param("transaction_timeout", marks=pytest.mark.since_pg(17)),
+]
+READERS = ["wait", "verify", "status", "plan"]
+LONG = "CREATE TABLE made_it AS SELECT FROM pg_sleep(0.3);\n"
+# As long as one lasts that has many objects to look at.
+SLOW_QUESTION = "/* as slow as on a busy server */ SELECT pg_sleep(0.2);\n"
+
+
+@pytest.fixture(params=TIMEOUTS)
+def timeout(request) -> str:
+    return request.param
+
+
+def test_a_start_from_nothing_outlives_it(timeout, database, prefer, run_runner):
+    prefer(database, **{timeout: SHORT})
+    result = run_runner("migrate", database=database)
+    assert result.returncode == 0, result.stderr
+    assert "lost" not in result.stderr
+    for command in READERS:
+        result = run_runner(command, database=database)
+        assert (result.returncode, errors_in(result)) == (0, []), result.stderr
+
+
+def test_an_upgrade_with_a_long_statement_outlives_it(timeout, migrated, prefer, installation):
+    prefer(migrated, **{timeout: SHORT})
+    installation.add("long", LONG)
+    for command in ("plan", "migrate"):
+        result = installation.run(command, database=migrated)
+        assert result.returncode == 0, result.stderr
+        assert "lost" not in result.stderr
+    assert migrated.query("SELECT count(*) FROM made_it") == [(1,)]
+
+
+@pytest.mark.parametrize("command", ["migrate", *READERS])
+def test_a_long_look_at_the_catalog_outlives_it(timeout, migrated, prefer, installation, command):
+    prefer(migrated, **{timeout: SHORT})
+    for name in ("catalog", "privileges", "server"):
+        question = installation.sql / "runner" / f"{name}.sql"
+        question.write_text(SLOW_QUESTION + question.read_text())
+    result = installation.run(command, database=migrated)
+    assert (result.returncode, errors_in(result)) == (0, []), result.stderr
+
+
+def test_the_app_replaces_what_it_ends(timeout, migrated, prefer, tmp_path):
+    """A connection that idles between two requests may be gone at the second; no page shows it."""
+    prefer(migrated, **{timeout: SHORT})
+    port = closed_port()
+    with running("serve", migrated.url, tmp_path / "log", PORT=str(port)) as runner:
+        assert runner.get(port)[0] == 200
+        for _ in range(3):
+            assert runner.get(port, "/")[0] == 200
+            assert runner.get(port, "/readyz")[0] == 200
+            time.sleep(0.15)
+    assert "503" not in "".join(runner.lines)
