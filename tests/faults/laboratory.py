@@ -51,13 +51,17 @@ class Laboratory:
         self.forks = forks
         self._undisturbed: dict[str, Undisturbed] = {}
 
+    def database(self, origin: str) -> contextlib.AbstractContextManager[Any]:
+        """Lend a database in this state."""
+        return self.copy(origin, lambda made: ORIGINS[origin](made, self))
+
     @contextlib.contextmanager
-    def database(self, origin: str) -> Iterator[Any]:
-        """Lend a database in this state, a copy of a template that is made once."""
-        template = f"origin_{origin.replace(' ', '_')}"
+    def copy(self, name: str, prepare: Callable[[Any], None]) -> Iterator[Any]:
+        """Lend a copy of the database that `prepare` makes of an empty one, once."""
+        template = f"origin_{name.replace(' ', '_')}"
         if template not in self.server.templates:
             with self.server.new_database() as made:
-                ORIGINS[origin](made, self)
+                prepare(made)
                 self.server.execute(f"CREATE DATABASE {template} OWNER owner TEMPLATE {made.name}")
             self.server.templates.add(template)
         with self.server.new_database(template) as lent:

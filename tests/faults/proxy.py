@@ -44,9 +44,7 @@ class Proxy:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.hang_up()
+        self.close()
 
     def url(self, url: str) -> str:
         """The URL of a database behind this proxy."""
@@ -60,8 +58,11 @@ class Proxy:
         """
         self._actions[place] = action
 
-    def hang_up(self) -> None:
-        """End all connections, as a network does that breaks."""
+    def close(self) -> None:
+        """Listen no more, and end all connections."""
+        with contextlib.suppress(OSError):  # it was closed before
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
