@@ -21,11 +21,10 @@ import time
 
 from startup import command_line, defaults, heal, log, migrations
 from startup.catalog import question, read_state
-from startup.connection import wait_for_database
 from startup.errors import SchemaDiffersError
 from startup.preconditions import obstacles, require_privileges, require_secret_key, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
-from startup.signals import make_statements_interruptible
+from startup.session import despite_losses, migrating_session, session
 from startup.verification import Verification, compare
 
 
@@ -42,23 +41,31 @@ def serve(configuration) -> None:
 def migrate(configuration, heal_severities=("error", "warning")) -> Verification:
     """Bring the database to the schema of this version, and prove it; give the proof."""
     files, optional = migrations.read_folder(), migrations.read_optional()
-    began = time.perf_counter()
-    connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
-    make_statements_interruptible(connection)
-    state = read_state(connection, optional)
-    require_writable(state)
-    tell_connection(connection, state, began)
-
-    verification = compare(state)
-    if _something_to_do(configuration, verification, files, optional, heal_severities):
-        verification = _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities)
-    connection.close()
-
+    verification = despite_losses(
+        lambda: _migrate(configuration, files, optional, heal_severities), configuration.conninfo
+    )
     tell_migrations(verification.state, files, optional)
     tell_verification(verification)
     if not verification.ok:
         raise SchemaDiffersError("The schema is not the one that this version needs; nothing is served on it")
     return verification
+
+
+def _migrate(configuration, files, optional, heal_severities) -> Verification:
+    began = time.perf_counter()
+    with session(configuration.conninfo, configuration.database_wait_seconds) as connection:
+        state = read_state(connection, optional)
+        require_writable(state)
+        tell_connection(connection, state, began)
+        verification = compare(state)
+        if _something_to_do(configuration, verification, files, optional, heal_severities):
+            with migrating_session(configuration, connection, state, optional) as (migrating, state):
+                verification = _bring_up_to_date(
+                    configuration, migrating, compare(state), files, optional, heal_severities
+                )
+            if migrating is not connection:
+                verification = compare(read_state(connection, optional))
+        return verification
 
 
 def _something_to_do(configuration, verification, files, optional, heal_severities) -> bool:

@@ -241,10 +241,7 @@ def _keep_hashes(connection, files: list[MigrationFile]) -> None:
 
 def _failure(connection, file: MigrationFile, error: psycopg2.Error) -> Exception:
     if connection.closed:
-        return ConnectionLostError(
-            f"The connection to PostgreSQL was lost during {file.id}: {first_line(error)}."
-            " What it had not committed is rolled back; start again"
-        )
+        return ConnectionLostError(first_line(error), during=file.id)
     if file.transactional:
         outcome = "failed and was rolled back"
     else:

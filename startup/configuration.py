@@ -12,6 +12,7 @@ Configuration = namedtuple(
     "Configuration",
     [
         "conninfo",  # libpq's key=value string; holds the password, so it is never printed
+        "migration_conninfo",  # the same for what is pending, or None: conninfo serves for all
         "database_wait_seconds",
         "lock_wait_seconds",
         "heal",
@@ -121,21 +122,25 @@ def _is_time_zone(name: str) -> bool:
 
 
 def _conninfo(environment: Environment) -> str | None:
-    given = [name for name in ("DATABASE_URL", "DATABASE_URL_FILE") if name in environment.variables]
     before = len(environment.problems)
-    url = environment.or_file("DATABASE_URL")
-    if len(environment.problems) > before:
-        return None
-    if url is None:
+    conninfo = _conninfo_of("DATABASE_URL", environment)
+    if conninfo is None and len(environment.problems) == before:
         if any(environment.text(name) for name in ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")):
             return ""  # libpq reads its own variables
-        state = "empty" if given else "not set"
+        given = {"DATABASE_URL", "DATABASE_URL_FILE"} & set(environment.variables)
         environment.problems.append(
-            f"DATABASE_URL is {state}: expected postgresql://user:password@host:5432/database"
-            " (or DATABASE_URL_FILE, or PGHOST and its like)"
+            f"DATABASE_URL is {'empty' if given else 'not set'}: expected"
+            " postgresql://user:password@host:5432/database (or DATABASE_URL_FILE, or PGHOST and its like)"
         )
+    return conninfo
+
+
+def _conninfo_of(name: str, environment: Environment) -> str | None:
+    """The key=value string of a URL that is given by a variable or a file; None without one, or with a bad one."""
+    url = environment.or_file(name)
+    if not url:
         return None
-    source = "DATABASE_URL_FILE" if environment.text("DATABASE_URL_FILE") else "DATABASE_URL"
+    source = f"{name}_FILE" if environment.text(f"{name}_FILE") else name
     try:
         return conninfo_from_url(url)
     except ValueError as error:
@@ -152,6 +157,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
     administrators = [name.strip() for name in environment.text("ADMIN_USERNAMES", "").split(",") if name.strip()]
     configuration = Configuration(
         conninfo=_conninfo(environment),
+        migration_conninfo=_conninfo_of("MIGRATION_DATABASE_URL", environment),
         database_wait_seconds=environment.whole_number("DATABASE_WAIT_SECONDS", 60, 0, 86_400),
         lock_wait_seconds=environment.whole_number("LOCK_WAIT_SECONDS", 300, 0, 86_400),
         heal=environment.yes_or_no("HEAL", True),

@@ -88,11 +88,11 @@ def _parameters(conninfo: str, connect_timeout: int, primary: bool) -> dict[str,
     return parameters
 
 
-def wait_for_database(conninfo: str, seconds: int, primary: bool = True) -> Connection:
+def wait_for_database(conninfo: str, seconds: int, primary: bool = True, setting: str = "DATABASE_URL") -> Connection:
     """Connect, waiting up to `seconds` for a server that is not there yet; give the connection.
 
-    With `primary` a hot standby counts as not there yet. Raises DatabaseUnusableError when the time is
-    over, and at once for what waiting does not mend.
+    With `primary` a hot standby counts as not there yet. `setting` is the variable to name where it is wrong.
+    Raises DatabaseUnusableError when the time is over, and at once for what waiting does not mend.
     """
     deadline = time.monotonic() + seconds
     reported: dict[str, float] = {}  # reason -> when it was last told
@@ -108,13 +108,16 @@ def wait_for_database(conninfo: str, seconds: int, primary: bool = True) -> Conn
         if reason not in remedies:
             remedies[reason] = _remedy(message, conninfo) or _remedy_by_sqlstate(message, conninfo, primary)
         if remedies[reason]:
-            raise _unusable(f"Cannot use PostgreSQL at {address(conninfo)}: {reason}. {remedies[reason]}", conninfo)
+            raise _unusable(
+                f"Cannot use PostgreSQL at {address(conninfo)}: {reason}. {remedies[reason]}", conninfo, setting
+            )
         now = time.monotonic()
         if now >= deadline:
             raise _unusable(
                 f"Cannot reach PostgreSQL at {address(conninfo)} after {seconds} s: {reason}."
                 f" {_advice(reason)} (DATABASE_WAIT_SECONDS sets how long to wait)",
                 conninfo,
+                setting,
             )
         if reason not in reported or now - reported[reason] >= REPORT_SECONDS:
             log.write(f"Waiting for PostgreSQL at {address(conninfo)}, {round(deadline - now)} s left: {reason}")
@@ -235,6 +238,6 @@ def _advice(reason: str) -> str:
     return "Start it, see whether PostgreSQL is what listens there, or correct DATABASE_URL"
 
 
-def _unusable(sentence: str, conninfo: str) -> DatabaseUnusableError:
+def _unusable(sentence: str, conninfo: str, setting: str) -> DatabaseUnusableError:
     """The error, with a remedy that names what the operator has set: without a URL libpq read its own variables."""
-    return DatabaseUnusableError(sentence if conninfo else sentence.replace("DATABASE_URL", "the PG* variables"))
+    return DatabaseUnusableError(sentence.replace("DATABASE_URL", setting if conninfo else "the PG* variables"))

@@ -30,7 +30,12 @@ class DatabaseUnusableError(StartError):
 
 
 class ConnectionLostError(DatabaseUnusableError):
-    """The session ended in the middle; what it had not committed is rolled back, and the start can go on."""
+    """The session ended in the middle. `loss` says so without a remedy, for a start that goes on by itself."""
+
+    def __init__(self, said: str, during: str = ""):
+        place = f" during {during}" if during else ""
+        self.loss = f"The connection to PostgreSQL was lost{place}: {said}. What was not committed is rolled back"
+        super().__init__(f"{self.loss}; look at the server, then start again")
 
 
 class MigrationFailedError(StartError):

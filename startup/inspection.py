@@ -49,14 +49,17 @@ def status(configuration, as_json=False) -> None:
 def plan(configuration) -> None:
     """Rehearse the pending migrations in a transaction that is rolled back."""
     from startup.plan import rehearse_all  # yoyo, which the others do not need
+    from startup.session import migrating_session, session
 
     files, optional = migrations.read_folder(), migrations.read_optional()
-    connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
-    state = read_state(connection, optional)
-    require_writable(state)
-    migrations.check_contents(migrations.pending(state.applied, files))
-    require_privileges(connection, state)
-    rehearse_all(connection, state, files, optional)
+    with (
+        session(configuration.conninfo, configuration.database_wait_seconds) as connection,
+        migrating_session(configuration, connection, read_state(connection, optional), optional) as (migrating, state),
+    ):
+        require_writable(state)
+        migrations.check_contents(migrations.pending(state.applied, files))
+        require_privileges(migrating, state)
+        rehearse_all(migrating, state, files, optional)
 
 
 def snapshot(configuration) -> None:

@@ -26,8 +26,8 @@ def obstacles(connection, state: State) -> list[str]:
     """What keeps this start from writing: a pooler that would give each transaction another session, or privileges."""
     if state.server["backend pid"] != str(connection.info.backend_pid):
         return [
-            "A pooler in transaction mode stands before the database, and no lock can be held through it: run"
-            " python runner.py migrate once with a DATABASE_URL that goes straight to PostgreSQL"
+            "A pooler stands before the database, and a lock held through it may be lost or left behind: set"
+            " MIGRATION_DATABASE_URL, which is used only when something is pending, to one straight to PostgreSQL"
         ]
     return [*_torn_ledger(state), *lacking(connection, state)]
 

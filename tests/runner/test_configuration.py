@@ -28,6 +28,7 @@ def problems(**variables: str) -> list[str]:
 def test_everything_but_the_database_has_a_default():
     assert configuration() == Configuration(
         conninfo="user=alice password=secret dbname=tracker host=db.example",
+        migration_conninfo=None,
         database_wait_seconds=60,
         lock_wait_seconds=300,
         heal=True,
@@ -264,3 +265,18 @@ def test_bytes_that_are_no_text_are_told_and_not_shown(run_runner):
         "error: DATABASE_URL is malformed:"
         " it has several lines or characters that cannot be printed; expected one line\n"
     )
+
+
+def test_the_url_for_migrations_is_read_like_the_other(tmp_path):
+    file = tmp_path / "url"
+    file.write_text("postgresql+psycopg2://owner@direct.example/tracker\n")
+    expected = "user=owner dbname=tracker host=direct.example"
+    assert configuration(MIGRATION_DATABASE_URL_FILE=str(file)).migration_conninfo == expected
+    assert configuration(MIGRATION_DATABASE_URL=file.read_text()).migration_conninfo == expected
+    assert configuration(MIGRATION_DATABASE_URL=" ").migration_conninfo is None
+
+
+def test_a_malformed_url_for_migrations_is_named_without_its_password():
+    (problem,) = problems(MIGRATION_DATABASE_URL="mysql://owner:secret@db.example/tracker")
+    assert problem.startswith("MIGRATION_DATABASE_URL is malformed: it begins with mysql://")
+    assert "secret" not in problem

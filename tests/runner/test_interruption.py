@@ -115,7 +115,7 @@ def test_a_session_that_the_server_ends_is_told_and_rolled_back(migrated, slow):
     assert process.returncode == 5
     assert re.search(
         r" error: The connection to PostgreSQL was lost during 0015-slow: terminating connection due to administrator"
-        r" command\. What it had not committed is rolled back; start again\n$",
+        r" command\. What was not committed is rolled back; look at the server, then start again\n$",
         said,
     )
     assert {**contents_of(migrated), "public.yoyo_lock": before["public.yoyo_lock"]} == before

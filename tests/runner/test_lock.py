@@ -1,16 +1,12 @@
 """One start at a time: who waits, for whom, for how long, and what a yoyo run by hand has to do with it."""
 
 import contextlib
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 
 import psycopg2
 import pytest
 from installation import HELD, ROOT, WAITING, contents_of, errors_in, held_up, read_until, wait_for
-from listeners import closed_port
-from parts import program
 
 from startup.lock import ADVISORY_CLASS
 
@@ -152,52 +148,3 @@ class TestTheLockRow:
                 cursor.execute("COMMIT")
                 said = process.communicate()[1]
         assert process.returncode == 0, said
-
-
-@pytest.fixture
-def pooler(server, tmp_path) -> Iterator[int]:
-    """The port of a PgBouncer in transaction mode before the server; it logs in as `owner`."""
-    port = closed_port()
-    (tmp_path / "pgbouncer.ini").write_text(
-        "[databases]\n"
-        f"* = host=127.0.0.1 port={server.port} user=owner password=owner\n"
-        "[pgbouncer]\n"
-        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        "auth_type = any\npool_mode = transaction\n"
-    )
-    identity = ["-u", "nobody"] if os.geteuid() == 0 else []
-    with subprocess.Popen(
-        [program("pgbouncer"), *identity, str(tmp_path / "pgbouncer.ini")], stderr=subprocess.PIPE, text=True
-    ) as process:
-        read_until(process, "process up")
-        yield port
-        process.terminate()
-
-
-@pytest.mark.needs("pgbouncer")
-class TestBehindAPooler:
-    """PgBouncer in transaction mode gives each transaction another session: no lock can be held through it."""
-
-    def test_a_start_with_nothing_to_do_works(self, migrated, pooler, run_runner):
-        result = run_runner("migrate", database=f"postgresql://owner@127.0.0.1:{pooler}/{migrated.name}")
-        assert result.returncode == 0, result.stderr
-        assert "Verified the schema" in result.stderr
-
-    @pytest.mark.parametrize("command", ["migrate", "plan"])
-    def test_a_start_with_something_to_do_says_what_to_do(self, database, pooler, run_runner, command):
-        before = contents_of(database)
-        result = run_runner(command, database=f"postgresql://owner@127.0.0.1:{pooler}/{database.name}")
-        assert result.returncode == 5
-        assert errors_in(result) == [
-            "A pooler in transaction mode stands before the database, and no lock can be held through it: run"
-            " python runner.py migrate once with a DATABASE_URL that goes straight to PostgreSQL"
-        ]
-        assert contents_of(database) == before
-
-    def test_nothing_is_healed_and_nothing_optional_is_tried(self, migrated, pooler, run_runner):
-        migrated.execute("DROP INDEX idx_users_role; DELETE FROM _yoyo_migration WHERE migration_id ~ '^optional'")
-        before = contents_of(migrated)
-        result = run_runner("migrate", database=f"postgresql://owner@127.0.0.1:{pooler}/{migrated.name}")
-        assert result.returncode == 0, result.stderr
-        assert contents_of(migrated) == before
-        assert "warning: Nothing is healed or tried: A pooler in transaction mode stands before" in result.stderr
