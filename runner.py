@@ -18,14 +18,18 @@ be reached or used; 6 a migration failed; 7 the lock was not to be had in time; 
 
 import sys
 import time
+from collections import namedtuple
 
 from startup import command_line, defaults, heal, log, migrations
 from startup.catalog import question, read_state
 from startup.errors import SchemaDiffersError
-from startup.preconditions import obstacles, require_privileges, require_secret_key, require_writable
+from startup.preconditions import is_pooled, obstacles, require_privileges, require_secret_key, require_writable
 from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.session import despite_losses, migrating_session, read_in_turn, session
 from startup.verification import Verification, compare
+
+# What this version brings: its migration files, its optional ones, and the severities of what it heals.
+Wanted = namedtuple("Wanted", ["files", "optional", "heal_severities"])
 
 
 def serve(configuration) -> None:
@@ -40,48 +44,45 @@ def serve(configuration) -> None:
 
 def migrate(configuration, heal_severities=("error", "warning")) -> Verification:
     """Bring the database to the schema of this version, and prove it; give the proof."""
-    files, optional = migrations.read_folder(), migrations.read_optional()
-    verification = despite_losses(
-        lambda: _migrate(configuration, files, optional, heal_severities), configuration.conninfo
-    )
-    tell_migrations(verification.state, files, optional)
+    wanted = Wanted(migrations.read_folder(), migrations.read_optional(), heal_severities if configuration.heal else ())
+    verification = despite_losses(lambda: _migrate(configuration, wanted), configuration.conninfo)
+    tell_migrations(verification.state, wanted.files, wanted.optional)
     tell_verification(verification)
     if not verification.ok:
         raise SchemaDiffersError("The schema is not the one that this version needs; nothing is served on it")
     return verification
 
 
-def _migrate(configuration, files, optional, heal_severities) -> Verification:
+def _migrate(configuration, wanted: Wanted) -> Verification:
     began = time.perf_counter()
     with session(configuration.conninfo, configuration.database_wait_seconds) as connection:
-        state = read_in_turn(connection, optional, configuration.lock_wait_seconds)
+        state = read_in_turn(connection, wanted.optional, configuration.lock_wait_seconds)
         require_writable(state)
         tell_connection(connection, state, began)
         verification = compare(state)
-        if _something_to_do(configuration, verification, files, optional, heal_severities):
-            with migrating_session(configuration, connection, state, optional) as (migrating, state):
-                verification = _bring_up_to_date(
-                    configuration, migrating, compare(state), files, optional, heal_severities
-                )
+        if _something_to_do(verification, wanted):
+            pooled = is_pooled(connection, state)
+            with migrating_session(configuration, connection, state, wanted.optional) as (migrating, state):
+                verification = _bring_up_to_date(configuration, migrating, compare(state), wanted, pooled)
             if migrating is not connection:
-                verification = compare(read_state(connection, optional))
+                verification = compare(read_state(connection, wanted.optional))
         return verification
 
 
-def _something_to_do(configuration, verification, files, optional, heal_severities) -> bool:
+def _something_to_do(verification: Verification, wanted: Wanted) -> bool:
     state = verification.state
     return bool(
-        migrations.pending(state.applied, files)
+        migrations.pending(state.applied, wanted.files)
         or defaults.missing(state)
-        or state.has_rows.get("dead lock")  # a hand-run yoyo would wait for it, for ever
-        or migrations.pending(state.applied, optional, state.fulfilled)
-        or (configuration.heal and heal.targets(verification, files, heal_severities))
+        or migrations.pending(state.applied, wanted.optional, state.fulfilled)
+        or heal.targets(verification, wanted.files, wanted.heal_severities)
     )
 
 
-def _bring_up_to_date(configuration, connection, verification, files, optional, heal_severities):
+def _bring_up_to_date(configuration, connection, verification: Verification, wanted: Wanted, pooled: bool):
     """Everything that writes, under the lock; gives the verification afterwards."""
-    state = verification.state
+    files, optional, heal_severities = wanted
+    state, seconds = verification.state, configuration.lock_wait_seconds
     pending = migrations.pending(state.applied, files)
     migrations.check_contents(pending + migrations.pending(state.applied, optional))
     if pending or defaults.missing(state):
@@ -96,26 +97,25 @@ def _bring_up_to_date(configuration, connection, verification, files, optional, 
     def still_to_do() -> bool:
         nonlocal verification
         verification = compare(read_state(connection, optional))
-        return _something_to_do(configuration, verification, files, optional, heal_severities)
+        return _something_to_do(verification, wanted)
 
-    with start_lock(connection, state.schema, configuration.lock_wait_seconds, still_to_do) as lock:
+    with start_lock(connection, state.schema, seconds, still_to_do, pooled) as lock:
         if lock is None:  # another start was quicker
             return verification
         from startup.apply import apply_migrations, apply_optional, record_hashes  # yoyo, which most of a crowd spare
 
         state = verification.state
         if pending := migrations.pending(state.applied, files):
-            apply_migrations(connection, pending, lock.require_row, configuration.lock_wait_seconds)
+            apply_migrations(connection, pending, lock.require_row, seconds)
             state = read_state(connection, optional)
-        if configuration.heal and (targets := heal.targets(compare(state), files, heal_severities)):
-            lock.require_row()
-            heal.heal(connection, state, files, targets, seconds=configuration.lock_wait_seconds)
+        if targets := heal.targets(compare(state), files, heal_severities):
+            heal.heal(connection, state, files, targets, lock.require_row, seconds)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
             defaults.insert(connection, configuration)
         record_hashes(connection, [file for file in files if file.id in state.applied])
-        if wanted := migrations.pending(state.applied, optional, state.fulfilled):
-            apply_optional(connection, wanted, lock.require_row, configuration.lock_wait_seconds)
+        if untried := migrations.pending(state.applied, optional, state.fulfilled):
+            apply_optional(connection, untried, lock.require_row, seconds)
         return compare(read_state(connection, optional))
 
 

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import get_wait_callback, parse_dsn, set_wait_callback
 
-from startup import log
+from startup import log, progress
 from startup.errors import DatabaseUnusableError
 
 POLL_SECONDS = 0.05
@@ -103,6 +103,7 @@ def wait_for_database(conninfo: str, seconds: int, primary: bool = True, setting
     reported: dict[str, float] = {}  # reason -> when it was last told
     remedies: dict[str, str | None] = {}  # reason -> what to do, if waiting is in vain
     _see_to_password_file(conninfo)
+    progress.tell("waiting for the database")
     while True:
         remaining = deadline - time.monotonic()
         try:

@@ -22,9 +22,14 @@ def require_privileges(connection, state: State) -> None:
         raise DatabaseUnusableError(*problems)
 
 
+def is_pooled(connection, state: State) -> bool:
+    """Whether a pooler stands between: the session at the server is then another than libpq was told of."""
+    return state.server["backend pid"] != str(connection.info.backend_pid)
+
+
 def obstacles(connection, state: State) -> list[str]:
     """What keeps this start from writing: a pooler that would give each transaction another session, or privileges."""
-    if state.server["backend pid"] != str(connection.info.backend_pid):
+    if is_pooled(connection, state):
         return [
             "A pooler stands before the database, and a lock held through it may be lost or left behind: set"
             " MIGRATION_DATABASE_URL, which is used only when something is pending, to one straight to PostgreSQL"
