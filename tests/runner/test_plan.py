@@ -16,8 +16,12 @@ def test_on_an_empty_database_it_lists_every_migration_and_changes_nothing(datab
     result = run_runner("plan", database=database)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert lines[: len(MIGRATIONS)] == [
-        f"{id}: would be applied; locks no table that is there already" for id in MIGRATIONS
+    beside = [id for id in MIGRATIONS if "-index-" in id]
+    assert sorted(lines[: len(MIGRATIONS)]) == [
+        f"{id}: would be applied outside a transaction; readers and writers go on"
+        if id in beside
+        else f"{id}: would be applied; locks no table that is there already"
+        for id in MIGRATIONS
     ]
     assert lines[len(MIGRATIONS) :] == [
         "optional-0001-trigram-extension: would be tried (optional)",
