@@ -1,3 +1,4 @@
+-- depends: 0001-bookkeeping
 -- Functions that the later files use: for updated_at, for what a rollback takes away, for constraints and indexes of
 -- large tables.
 SET LOCAL lock_timeout = '1s';

@@ -1,3 +1,4 @@
+-- depends: 0019-index-time-entries-billable
 -- Every table with updated_at keeps it by itself. OR REPLACE also enables a trigger that was disabled.
 SET LOCAL lock_timeout = '1s';
 

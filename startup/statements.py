@@ -94,8 +94,6 @@ def problems_in(file) -> list[str]:
 
 
 def _problems_with_directives(file):
-    if "depends" in file.directives:
-        yield "it says -- depends: although the numbers tell the order; remove that line"
     transactional = file.directives.get("transactional", "true")
     if transactional.lower() not in ("true", "false"):
         yield f"transactional: {transactional}: expected true or false"

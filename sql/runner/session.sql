@@ -16,12 +16,27 @@ FROM (
 ) AS setting (name, value)
 WHERE current_setting(name, true) IS NOT NULL;
 
--- The server notices within a second when the runner is gone, on all systems
--- whose kernel tells it.
+-- The server notices within a second when the runner is gone, and within half a
+-- minute when its whole machine is, on all systems whose kernel tells it.
 DO $$
+DECLARE
+    setting RECORD;
 BEGIN
-    PERFORM set_config('client_connection_check_interval', '1000', false);
-EXCEPTION WHEN invalid_parameter_value THEN
-    NULL;
+    FOR setting IN
+        SELECT *
+        FROM (VALUES
+            ('client_connection_check_interval', '1000'),
+            ('tcp_keepalives_idle', '10'),
+            ('tcp_keepalives_interval', '5'),
+            ('tcp_keepalives_count', '4'),
+            ('tcp_user_timeout', '30000')
+        ) AS wanted (name, value)
+    LOOP
+        BEGIN
+            PERFORM set_config(setting.name, setting.value, false);
+        EXCEPTION WHEN invalid_parameter_value THEN
+            NULL;
+        END;
+    END LOOP;
 END;
 $$

@@ -80,7 +80,6 @@ WRONG_CONTENTS = {
     ),
     "a psql command": (TABLE + "\\echo done\n", ["statement 2 is for psql only"]),
     "a psql command at the end of a statement": ("SELECT 1 \\gset\n", ["statement 1 is for psql only"]),
-    "depends": ("-- depends: 0001-bookkeeping\n" + TABLE, ["it says -- depends:"]),
     "transactional: no": ("-- transactional: no\n" + TABLE, ["transactional: no: expected true or false"]),
     "transactional behind a block comment": (
         "/* An index. */\n-- transactional: false\n" + INDEX,

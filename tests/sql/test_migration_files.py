@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -204,7 +205,9 @@ def test_a_rollback_file_beside_a_build_of_an_index_is_refused(tmp_path):
 
 def test_squawk_finds_nothing_that_is_not_excused():
     files = [*MIGRATIONS, *OPTIONAL, *ROLLBACKS, *migration_files(EXAMPLE)]
-    result = subprocess.run([ROOT / ".venv/bin/squawk", *files], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(
+        [Path(sys.executable).with_name("squawk"), *files], cwd=ROOT, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout
 
 
@@ -212,7 +215,11 @@ def test_squawk_finds_nothing_that_is_not_excused():
 def test_yoyo_sees_the_directives_through_what_is_written_for_others(file):
     """Beside -- squawk-ignore-file, -- requires: and -- validates: stands what yoyo itself must find."""
     directives, _, _ = read_sql_migration(str(file))
-    assert directives == ({} if is_transactional(file) else {"transactional": "false"})
+    expected = {} if is_transactional(file) else {"transactional": "false"}
+    if file in MIGRATIONS[1:]:
+        # Yoyo's `reapply` and `rollback -r` go by this, not by the numbers.
+        expected["depends"] = MIGRATIONS[MIGRATIONS.index(file) - 1].stem
+    assert directives == expected
 
 
 def test_each_column_is_written_once():

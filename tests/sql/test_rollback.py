@@ -94,8 +94,9 @@ def test_a_migration_that_is_rolled_back_and_applied_again_leaves_everything_as_
     result = yoyo(filled, "rollback", "--revision", id)
     assert result.returncode == 0, result.stderr
     assert f"U         {id} " in yoyo(filled, "list").stdout
-    assert archived(filled) == ([TABLES[id]] if id in TABLES else [])
-    assert everything(filled)[1].keys() == before[1].keys() - {TABLES.get(id)}
+    gone = {table for maker, table in TABLES.items() if maker >= id}  # each depends on the one before
+    assert set(archived(filled)) == gone
+    assert everything(filled)[1].keys() == before[1].keys() - gone
 
     result = yoyo(filled, "apply")
     assert result.returncode == 0, result.stderr
@@ -121,12 +122,11 @@ def test_reapply_of_one_leaves_everything_as_it_was(filled, everything):
     assert everything(filled) == before
 
 
-def test_reapply_of_all_loses_nothing_though_yoyo_applies_in_the_wrong_order(filled, everything):
-    """Without -- depends: it begins with the last file, and stops there; all is in the archive by then."""
+def test_reapply_of_all_leaves_everything_as_it_was(filled, everything):
+    """Without -- depends: yoyo would begin with the last file, and stop there."""
     before = everything(filled)
-    assert yoyo(filled, "reapply").returncode == 1
-    assert archived(filled) == sorted(TABLES.values())
-    assert yoyo(filled, "apply").returncode == 0
+    result = yoyo(filled, "reapply")
+    assert result.returncode == 0, said(result)
     assert everything(filled) == before
 
 
@@ -161,13 +161,14 @@ def test_a_rollback_that_was_cut_off_before_its_mark_is_mended_by_a_start(migrat
 
 
 def test_keys_hold_while_the_table_that_they_refer_to_is_in_the_archive(filled, everything):
-    """Rolled back out of order: tasks refer to users."""
+    """Rolled back out of order, by hand: tasks refer to users."""
     before = everything(filled)
-    assert yoyo(filled, "rollback", "--revision", "0003").returncode == 0
+    filled.execute("SELECT archive_table('users')")
     with pytest.raises(psycopg2.errors.ForeignKeyViolation):
         filled.execute("UPDATE tasks SET created_by = 99")
     assert yoyo(filled, "rollback", "--revision", "0005").returncode == 0
-    assert archived(filled) == ["tasks", "users"]
+    assert {"tasks", "users"} < set(archived(filled))
+    assert yoyo(filled, "rollback", "--revision", "0003").returncode == 0
     assert yoyo(filled, "apply").returncode == 0
     assert everything(filled) == before
 
