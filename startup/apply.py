@@ -275,16 +275,13 @@ def _keep_hashes(connection, files: list[MigrationFile]) -> None:
 def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: Patience | None = None) -> Exception:
     if connection.closed:
         return ConnectionLostError(first_line(error), during=file.id)
-    if file.transactional:
-        outcome = "failed and was rolled back"
-    else:
-        outcome = f"failed, and may have left the index {file.index} invalid"
+    left = "was rolled back" if file.transactional else f"may have left the index {file.index} invalid"
     if patience and passes(error):
         return MigrationFailedError(
-            f"{file.id} {outcome} again and again for {patience.seconds} s: {first_line(error)}; {patience.held_up_by}."
+            f"{file.id} was held up for {patience.seconds} s and {left}: {first_line(error)}; {patience.held_up_by}."
             " End that session, or wait for it, and start again; LOCK_WAIT_SECONDS sets how long to try"
         )
-    return MigrationFailedError(f"{file.id} {outcome}: {first_line(error)}. Statement: {_statement(error)}")
+    return MigrationFailedError(f"{file.id} failed and {left}: {first_line(error)}. Statement: {_statement(error)}")
 
 
 def _statement(error: psycopg2.Error) -> str:

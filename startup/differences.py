@@ -179,7 +179,7 @@ def _judge_table(alter: str, expected: str, found: str) -> tuple[str, str]:
     kept = {part[0] for part in map(RULE_OR_POLICY.match, sorted(lacking)) if part}
     extra = [part[0] for part in map(RULE_OR_POLICY.match, sorted(added)) if part and part[0] not in kept]
     remedies += [f"DROP {part} on {alter.removeprefix('ALTER TABLE ')}" for part in extra]
-    if kept:
+    if kept and not remedies:
         remedies.append(PUT_BACK)
     if "partitioned" in added:
         remedies.append("make a plain table of that name and move the rows into it")

@@ -49,8 +49,8 @@ def require_secret_key(configuration: Configuration, state: State) -> None:
     """Raise DatabaseUnusableError when the app would have no key to sign its sessions with."""
     if configuration.secret_key is None and not state.has_rows.get("app_secrets"):
         raise DatabaseUnusableError(
-            f"Role {state.server['role']} cannot see the secret key in app_secrets, which is its owner's alone:"
-            " set SECRET_KEY or SECRET_KEY_FILE, or connect as the owner"
+            f"Role {state.server['role']} cannot see the secret key in app_secrets: set SECRET_KEY or SECRET_KEY_FILE,"
+            f" or GRANT SELECT, UPDATE ON {state.qualified('app_secrets')} TO {state.server['quoted role']}"
         )
 
 

@@ -1,6 +1,6 @@
 """What the start is doing at this moment, in words, for whoever asks while it lasts."""
 
-_step = "starting"
+_step = "reading the configuration"
 
 
 def tell(step: str) -> None:

@@ -36,8 +36,8 @@ def migration_files(folder: Path = ROOT / "sql") -> list[Path]:
     return [path for path in sorted(folder.glob("*.sql")) if not path.name.endswith(".rollback.sql")]
 
 
-# The numbers that the next two migrations of a test's own get.
-NEXT, AFTER_NEXT = (f"{len(migration_files()) + count:04}" for count in (1, 2))
+# The number of a migration that a test adds to those of this version.
+NEXT = f"{len(migration_files()) + 1:04}"
 
 
 def for_one_transaction(path: Path) -> str:

@@ -95,11 +95,12 @@ def test_a_role_that_only_uses_the_data_can_start_on_a_current_database(migrated
         result = run_runner("migrate", database=migrated.url_as("clerk"), env={"SECRET_KEY": "of the operator"})
         assert result.returncode == 0, result.stderr
 
+        migrated.execute("REVOKE UPDATE ON app_secrets FROM clerk")
         result = run_runner("serve", database=migrated.url_as("clerk"))
         assert result.returncode == 5
         assert errors_in(result) == [
-            "Role clerk cannot see the secret key in app_secrets, which is its owner's alone:"
-            " set SECRET_KEY or SECRET_KEY_FILE, or connect as the owner"
+            "Role clerk cannot see the secret key in app_secrets: set SECRET_KEY or SECRET_KEY_FILE, or"
+            " GRANT SELECT, UPDATE ON public.app_secrets TO clerk"
         ]
     finally:
         migrated.execute("DROP OWNED BY clerk", user="postgres")

@@ -196,7 +196,7 @@ class TestAFileWithoutATransaction:
         result = installation.run("migrate", database=migrated)
         assert result.returncode == 6
         (line,) = errors_in(result)
-        assert line.startswith(f"{id} failed, and may have left the index idx_users_role_key invalid: could not create")
+        assert line.startswith(f"{id} failed and may have left the index idx_users_role_key invalid: could not create")
         assert index_is_valid(migrated) == [(False,)]
 
         migrated.execute("DELETE FROM users WHERE username = 'bob'")

@@ -180,7 +180,15 @@ def test_an_empty_database_lacks_every_table_and_is_left_empty(database, run_run
         "table tasks",
         "table time_entries",
         "table users",
+        "function archive_column(text,text)",
+        "function archive_for(regclass)",
+        "function archive_table(text)",
+        "function drop_invalid_index(text)",
+        "function in_archive(text)",
+        "function unarchive_column(text,text)",
+        "function unarchive_table(text)",
         "function update_updated_at_column()",
+        "function validate_constraint(regclass,name)",
     ]
     assert contents_of(database) == before
 
