@@ -28,6 +28,7 @@ class Ledger(PostgresqlBackend):
     """Yoyo's backend on the connection that the start already has. The caller holds the start lock."""
 
     _is_locked = True
+    file: MigrationFile | None = None  # the last one that was run
     # Yoyo asks information_schema, which takes as long as a migration.
     list_tables_sql = (
         "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = :schema"
@@ -198,7 +199,7 @@ def replay(connection, files: list[MigrationFile], keep, patience: Patience) -> 
     try:
         return patience.run("healing", "healing by replaying the migrations", attempt)
     except psycopg2.Error as error:
-        return _failed_again(ledger, error, patience)
+        return _failed_again(ledger, error)
 
 
 def apply_again(connection, file: MigrationFile, patience: Patience) -> Failures:
@@ -208,13 +209,14 @@ def apply_again(connection, file: MigrationFile, patience: Patience) -> Failures
     try:
         patience.run(file.id, f"healing by {file.id}", lambda: ledger.run_again(file))
     except psycopg2.Error as error:
-        return _failed_again(ledger, error, patience)
+        return _failed_again(ledger, error)
     return []
 
 
-def _failed_again(ledger: Ledger, error: psycopg2.Error, patience: Patience) -> Failures:
+def _failed_again(ledger: Ledger, error: psycopg2.Error) -> Failures:
     if ledger.connection.closed:
-        raise _failure(ledger.connection, ledger.file, error, patience) from error
+        during = ledger.file.id if ledger.file else "healing"  # it may be lost before the first statement of a file
+        raise ConnectionLostError(first_line(error), during) from error
     return [(ledger.file, error)]
 
 

@@ -77,3 +77,17 @@ def test_a_server_that_comes_back_after_the_start_has_ended(mortal):
             assert start.code == -9
             mortal.server.local.start()
             mortal.require_convergence(database, undisturbed.unnumbered, numbered=False)
+
+
+def test_a_session_that_is_lost_before_a_file_is_replayed(laboratory):
+    """It was taken for a bug (70): no file had begun that could be named."""
+    undisturbed = laboratory.undisturbed("damaged")
+    begins = [number for number, statement in enumerate(undisturbed.statements, start=1) if statement == "BEGIN"]
+    for number in some(begins, 6):
+        place = Place(number, "before")
+        with laboratory.database("damaged") as database, laboratory.telling(place, undisturbed):
+            start, _ = laboratory.interrupted(
+                database, place, lambda _, name=database.name: laboratory.server.execute(OTHER_SESSIONS, (name,))
+            )
+            assert start.code == 5, start.said
+            laboratory.require_convergence(database, undisturbed.outcome)
