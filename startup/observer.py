@@ -78,7 +78,9 @@ class Observer:
         share = "" if percent is None else f", {percent} %"
         progress.tell(f"{self._step}: {phase}{share}")
         if sys.stderr.isatty() and not log.AS_JSON:
-            self._bar = self._bar or _new_bar()
+            if self._bar is None:
+                self._bar = _new_bar()
+                self._bar.delay = 0
             self._bar.n = percent or 0
             self._bar.set_description_str(f"{self._title}: {index}: {phase}")
             if waiting and self._is_due(REPORT_SECONDS):
@@ -135,4 +137,6 @@ def _new_bar():
 
     tqdm.monitor_interval = 0
     tqdm.set_lock(RLock())
-    return tqdm(total=100, leave=False, dynamic_ncols=True, bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}")
+    # The delay keeps tqdm from drawing it at once: a signal before it has a name would leave it on the screen.
+    form = "{desc} {percentage:3.0f} %|{bar}| {elapsed}"
+    return tqdm(total=100, leave=False, delay=1, dynamic_ncols=True, bar_format=form)

@@ -243,7 +243,10 @@ def test_it_answers_during_the_wait_for_the_lock(migrated, program, tmp_path):
     migrated.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
     port = closed_port()
     env = {"STARTUP_PROBE": "on", "PORT": str(port)}
-    with running("serve", migrated.url, tmp_path / "log", folder=program.folder, **env) as runner:
+    with (
+        contextlib.closing(migrated.connect()),  # a session that may be that yoyo's
+        running("serve", migrated.url, tmp_path / "log", folder=program.folder, **env) as runner,
+    ):
         runner.says("Waiting for the start lock")
         assert runner.get(port) == (200, "ok")
         assert runner.get(port, "/readyz")[0] == 503

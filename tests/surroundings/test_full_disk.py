@@ -102,7 +102,7 @@ def test_an_index_that_fills_it_is_built_again_when_there_is_room(beside, disk, 
         result = installation.run("migrate", database=beside)
         assert result.returncode == 6
         (line,) = errors_in(result)
-        assert line.startswith(f"{id} failed, and may have left the index idx_time_entries_example invalid: ")
+        assert line.startswith(f"{id} failed and may have left the index idx_time_entries_example invalid: ")
         assert "No space left on device" in line
     assert beside.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_time_entries_example'::regclass") == [
         (False,)
