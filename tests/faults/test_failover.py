@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.only_pg("pg15")]
 
 
 @pytest.fixture(scope="module")
-def primary(server, new_server, forks, tmp_path_factory):
+def primary(server, own_server, forks):
     """A laboratory on a primary that accepts standbys."""
-    with new_server(server.id, tmp_path_factory.mktemp("primary"), {"synchronous_commit": "on"}, HBA) as lent:
+    with own_server(server.id, settings={"synchronous_commit": "on"}, hba=HBA) as lent:
         yield Laboratory(lent, forks)
 
 
