@@ -9,7 +9,7 @@ from installation import contents_of, errors_in, read_until
 
 from startup.verification import verify
 
-NOT_TO_SERVE = {"GUNICORN_CMD_ARGS": "--version"}
+NOT_TO_SERVE = {"GUNICORN_CMD_ARGS": "--check-config"}
 
 ERRORS = [
     "DROP TABLE invoice_items",
