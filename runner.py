@@ -74,6 +74,7 @@ def _something_to_do(verification: Verification, wanted: Wanted) -> bool:
     return bool(
         migrations.pending(state.applied, wanted.files)
         or defaults.missing(state)
+        or state.has_rows.get("dead lock")
         or migrations.pending(state.applied, wanted.optional, state.fulfilled)
         or heal.targets(verification, wanted.files, wanted.heal_severities)
     )

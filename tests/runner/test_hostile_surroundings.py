@@ -116,13 +116,13 @@ def test_plan_tells_what_would_be_healed(migrated, run_runner):
     assert "Nothing is pending" not in result.stdout
 
 
-def test_a_heal_that_cannot_get_a_lock_gives_up_at_once(migrated, run_runner):
+def test_a_heal_that_cannot_get_a_lock_gives_all_of_them_back(migrated, run_runner):
     """Each file would otherwise wait for its own lock while the files before it keep theirs."""
     migrated.execute("DROP TRIGGER update_users_updated_at ON users")
     with migrated.connect() as connection:
         connection.autocommit = False
         connection.cursor().execute("LOCK TABLE projects, tasks, time_entries, settings IN ACCESS SHARE MODE")
-        result = run_runner("migrate", database=migrated)
+        result = run_runner("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "0"})
     connection.close()
     assert result.returncode == 1
     assert result.stderr.count("lock timeout") == 1
