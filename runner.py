@@ -23,9 +23,16 @@ from collections import namedtuple
 from startup import command_line, defaults, heal, log, migrations
 from startup.catalog import question, read_state
 from startup.errors import SchemaDiffersError
-from startup.preconditions import is_pooled, obstacles, require_privileges, require_secret_key, require_writable
+from startup.preconditions import (
+    is_pooled,
+    obstacles,
+    require_privileges,
+    require_secret_key,
+    require_usable,
+    require_writable,
+)
 from startup.report import tell_connection, tell_migrations, tell_verification
-from startup.session import despite_losses, migrating_session, read_in_turn, session
+from startup.session import despite_losses, migrating_session, place_of, read_in_turn, session
 from startup.verification import Verification, compare
 
 # What this version brings: its migration files, its optional ones, and the severities of what it heals.
@@ -38,6 +45,7 @@ def serve(configuration) -> None:
 
     probe = prepare(configuration)
     verification = migrate(configuration, heal_severities=("error",))
+    require_usable(verification.state)
     require_secret_key(configuration, verification.state)
     become_gunicorn(configuration, probe)
 
@@ -47,7 +55,7 @@ def migrate(configuration, heal_severities=("error", "warning")) -> Verification
     wanted = Wanted(migrations.read_folder(), migrations.read_optional(), heal_severities if configuration.heal else ())
     verification = despite_losses(lambda: _migrate(configuration, wanted), configuration.conninfo)
     tell_migrations(verification.state, wanted.files, wanted.optional)
-    tell_verification(verification)
+    tell_verification(verification, of_newer_version=bool(heal.unknown_ids(verification.state, wanted.files)))
     if not verification.ok:
         raise SchemaDiffersError("The schema is not the one that this version needs; nothing is served on it")
     return verification
@@ -60,13 +68,15 @@ def _migrate(configuration, wanted: Wanted) -> Verification:
         require_writable(state)
         tell_connection(connection, state, began)
         verification = compare(state)
-        if _something_to_do(verification, wanted):
-            pooled = is_pooled(connection, state)
-            with migrating_session(configuration, connection, state, wanted.optional) as (migrating, state):
-                verification = _bring_up_to_date(configuration, migrating, compare(state), wanted, pooled)
-            if migrating is not connection:
-                verification = compare(read_state(connection, wanted.optional))
-        return verification
+        if not _something_to_do(verification, wanted):
+            return verification
+        if configuration.migration_conninfo is None:
+            return _bring_up_to_date(configuration, connection, verification, wanted)
+        place, pooled = place_of(connection, state), is_pooled(connection, state)
+    with migrating_session(configuration, place, wanted.optional) as (connection, state):
+        _bring_up_to_date(configuration, connection, compare(state), wanted, pooled)
+    with session(configuration.conninfo, configuration.database_wait_seconds) as connection:
+        return compare(read_state(connection, wanted.optional))
 
 
 def _something_to_do(verification: Verification, wanted: Wanted) -> bool:
@@ -80,7 +90,7 @@ def _something_to_do(verification: Verification, wanted: Wanted) -> bool:
     )
 
 
-def _bring_up_to_date(configuration, connection, verification: Verification, wanted: Wanted, pooled: bool):
+def _bring_up_to_date(configuration, connection, verification: Verification, wanted: Wanted, pooled=False):
     """Everything that writes, under the lock; gives the verification afterwards."""
     files, optional, heal_severities = wanted
     state, seconds = verification.state, configuration.lock_wait_seconds
@@ -92,7 +102,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
         log.warning(f"Nothing is healed or tried: {'; '.join(reasons)}")
         return verification
     with connection.cursor() as cursor:
-        cursor.execute(question("session"), {"schema": state.schema})
+        cursor.execute(question("session"), {"schema": state.schema, "seconds": max(1, seconds)})
     from startup.lock import start_lock
 
     def still_to_do() -> bool:
@@ -113,6 +123,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
             heal.heal(connection, state, files, targets, lock.require_row, seconds)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
+            lock.require_row()
             defaults.insert(connection, configuration)
         record_hashes(connection, [file for file in files if file.id in state.applied])
         if untried := migrations.pending(state.applied, optional, state.fulfilled):

@@ -96,15 +96,17 @@ class Ledger(PostgresqlBackend):
             self.build_index(file)
 
     def build_index(self, file: MigrationFile) -> None:
-        """Run a non-transactional file, and put back the search_path, which such a file may extend."""
+        """Run a non-transactional file, and put back what such a file may set for the session."""
         with self.connection.cursor() as cursor:
-            cursor.execute("SHOW search_path")
-            search_path = cursor.fetchone()
+            cursor.execute("SELECT current_setting('search_path'), current_setting('lock_timeout')")
+            settings = cursor.fetchone()
             try:
                 self.run(file)
             finally:
                 if not self.connection.closed:
-                    cursor.execute("SELECT set_config('search_path', %s, false)", search_path)
+                    cursor.execute(
+                        "SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false)", settings
+                    )
 
     def _require_valid(self, file: MigrationFile) -> None:
         """See that IF NOT EXISTS has not passed over what an earlier build left."""

@@ -55,7 +55,7 @@ def place_of(name: str) -> str:
 class State:
     """One reading of the database.
 
-    server      name -> value: version, backend pid, role, schema, read only, standby
+    server      name -> value: version, backend pid, role, schema, read only, standby, and what this role may not use
     objects     'column users.id' -> its definitions, usually one ('integer NOT NULL SERIAL')
     names       (object, definition) -> its own name, where columns name the object: keys and constraints
     sequences   'users.id' -> (qualified name of the sequence, whether this role may read it and the table)
@@ -155,7 +155,7 @@ def ask(cursor, statement: str, parameters=None) -> list[tuple]:
     except LockNotAvailable:
         raise TablesLockedError(
             "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
-            " that heals): pg_stat_activity tells which; start again when it is done"
+            " that heals): start again when it is done"
         ) from None
     except CharacterNotInRepertoire as error:
         encoding = cursor.connection.info.parameter_status("server_encoding")

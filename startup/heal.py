@@ -12,8 +12,9 @@ from startup.verification import Verification, compare
 # What could not be mended: the digests of the differences, separated by spaces.
 MARK = "heal failed"
 
-# Classes of SQLSTATE that pass by themselves: a lock that was not to be had, a deadlock, a full disk, a shutdown.
-PASSING = ("40", "53", "55", "57")
+# How the SQLSTATE of what says nothing about the rows begins: it passes by itself (a lock that was not to be had, a
+# deadlock, a full disk, a shutdown), or once somebody grants a privilege.
+PASSING = ("40", "53", "55", "57", "42501")
 
 
 def targets(verification: Verification, files: list[MigrationFile], severities) -> list[Difference]:
@@ -89,7 +90,7 @@ def heal(
     for file, error in failed:
         cause = f"{first_line(error)}; {held_up_by}" if passes(error) else first_line(error)
         log.warning(f"Replaying {file.id} failed: {cause}")
-    passing = any((error.pgcode or "")[:2] in PASSING for _, error in failed)
+    passing = any((error.pgcode or "").startswith(PASSING) for _, error in failed)
     if left:
         again = "; the next start tries again" if passing else ""
         if not passing and all(found.kind == "not_validated" for found in left):

@@ -48,18 +48,28 @@ def status(configuration, as_json=False) -> None:
 
 def plan(configuration) -> None:
     """Rehearse the pending migrations in a transaction that is rolled back."""
-    from startup.plan import rehearse_all  # yoyo, which the others do not need
-    from startup.session import migrating_session, session
+    from startup.session import migrating_session, place_of, session
 
     files, optional = migrations.read_folder(), migrations.read_optional()
-    with (
-        session(configuration.conninfo, configuration.database_wait_seconds) as connection,
-        migrating_session(configuration, connection, read_state(connection, optional), optional) as (migrating, state),
-    ):
-        require_writable(state)
-        migrations.check_contents(migrations.pending(state.applied, files))
-        require_privileges(migrating, state)
-        rehearse_all(migrating, state, files, optional)
+    with session(configuration.conninfo, configuration.database_wait_seconds) as connection:
+        state = read_state(connection, optional)
+        if configuration.migration_conninfo is None or not migrations.pending(state.applied, files):
+            _rehearse(connection, state, files, optional)
+            return
+        place = place_of(connection, state)
+    with migrating_session(configuration, place, optional) as (connection, state):
+        _rehearse(connection, state, files, optional)
+
+
+def _rehearse(connection, state, files, optional) -> None:
+    from startup.plan import rehearse_all  # yoyo, which the others do not need
+
+    pending = migrations.pending(state.applied, files)
+    require_writable(state)
+    migrations.check_contents(pending)
+    if pending:
+        require_privileges(connection, state)
+    rehearse_all(connection, state, files, optional)
 
 
 def snapshot(configuration) -> None:

@@ -129,9 +129,9 @@ def _in_turn(cursor, wait: Wait, read):
     while True:
         try:
             return read()
-        except TablesLockedError:
+        except TablesLockedError as error:
             if not _somebody_migrates(cursor):
-                raise
+                raise TablesLockedError(f"{error}; {_name_lockers(cursor)}") from None
             wait.poll("another migration", lambda: _name_lockers(cursor))
 
 
@@ -141,7 +141,10 @@ def _somebody_migrates(cursor) -> bool:
 
 def _name_lockers(cursor) -> str:
     cursor.execute(question("table_lockers"))
-    named = describe(cursor, [pid for (pid,) in cursor.fetchall()])
+    pids = [pid for (pid,) in cursor.fetchall()]
+    named = describe(cursor, [pid for pid in pids if pid])
+    if None in pids:
+        named.append("a prepared transaction, which pg_prepared_xacts names and ROLLBACK PREPARED ends")
     return f"a table is locked ({'; '.join(named)})" if named else "a table was locked until now"
 
 

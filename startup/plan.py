@@ -16,7 +16,7 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
     todo = pending(state.applied, files)
     make_statements_interruptible(connection)
     with connection.cursor() as cursor:
-        cursor.execute(question("session"), {"schema": state.schema})
+        cursor.execute(question("session"), {"schema": state.schema, "seconds": 60})
     tables = {table_of(name) for name in state.objects if type_of(name) == "table"}
     rehearsed = dict(rehearse(connection, state.schema, [file for file in todo if file.transactional], tables))
     for file in todo:

@@ -5,13 +5,16 @@ from startup.configuration import Configuration
 from startup.errors import DatabaseUnusableError
 
 
-def require_writable(state: State) -> None:
-    """Raise DatabaseUnusableError where nothing can be written, whether or not something is pending."""
+def require_writable(state: State, setting: str = "DATABASE_URL") -> None:
+    """Raise DatabaseUnusableError where nothing can be written, whether or not something is pending.
+
+    `setting` is what the operator gave the database by.
+    """
     if state.server["standby"] == "true":
-        raise DatabaseUnusableError("The database is a read-only standby: give DATABASE_URL the primary")
+        raise DatabaseUnusableError(f"The database is a read-only standby: give {setting} the primary")
     if state.server["read only"] == "on":
         raise DatabaseUnusableError(
-            "The database is read-only (default_transaction_read_only is on): expected one that can be written;"
+            f"The database of {setting} is read-only (default_transaction_read_only is on): expected one to write to;"
             " ALTER DATABASE ... or ALTER ROLE ... RESET default_transaction_read_only"
         )
 
@@ -59,6 +62,17 @@ def require_secret_key(configuration: Configuration, state: State) -> None:
         )
 
 
+def require_usable(state: State) -> None:
+    """Raise DatabaseUnusableError when this role may not do with the rows what the app does."""
+    require_readable_ledger(state)
+    if tables := state.server["out of reach"]:
+        role = state.server["role"]
+        raise DatabaseUnusableError(
+            f"Role {role} may not read and write {tables}: psql -v role={role} -f sql/roles/app.sql, run as their"
+            " owner, grants what the app needs"
+        )
+
+
 def require_readable_ledger(state: State) -> None:
     """Raise DatabaseUnusableError when this role cannot see which migrations are applied."""
     if state.has_table("_yoyo_migration") and not state.ledger_readable:
@@ -75,10 +89,10 @@ def lacking(connection, state: State) -> list[str]:
         lacks = ask(cursor, question("privileges"), {"schema": state.schema})
     ours = {name if type_of(name) == "function" else f"table {table_of(name)}" for name in read_snapshot()}
     yoyos = {f"table {name}" for name in YOYO_TABLES}
-    not_owned = {name for name, privilege, _ in lacks if privilege.startswith("ownership")}
+    not_owned = {name: owner for name, _, _, owner in lacks if owner and name in ours}
     needed: dict[str, list[tuple[str, str]]] = {}
-    for name, privilege, remedy in lacks:
-        if privilege.startswith("ownership"):
+    for name, privilege, remedy, owner in lacks:
+        if owner:
             relevant = name in ours
         elif name in yoyos:
             relevant = privilege != "UPDATE"
@@ -86,8 +100,19 @@ def lacking(connection, state: State) -> list[str]:
             relevant = name.startswith("schema ") or (name in ours and name not in not_owned)
         if relevant:
             needed.setdefault(privilege, []).append((name, remedy))
-    return [
-        f"Role {state.server['role']} lacks {privilege} on {', '.join(name for name, _ in places)}:"
-        f" {'; '.join(remedy for _, remedy in places)}"
-        for privilege, places in needed.items()
-    ]
+
+    role, owners = state.server["role"], set(not_owned.values())
+    sentences = []
+    for privilege, places in needed.items():
+        remedy = "; ".join(remedy for _, remedy in places)
+        if privilege.startswith("ownership") and len(owners) == 1 and not_owned.keys() >= ours & state.objects.keys():
+            # Such as the app's own role: it is rather the login that is wrong than who owns the tables.
+            (owner,) = owners
+            sentences.insert(
+                0,
+                f"Role {role} lacks {privilege} on every table and function: connect as {owner}, or set"
+                f" MIGRATION_DATABASE_URL to a URL of {owner}; or, to make {role} the owner: {remedy}",
+            )
+        else:
+            sentences.append(f"Role {role} lacks {privilege} on {', '.join(name for name, _ in places)}: {remedy}")
+    return sentences

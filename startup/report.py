@@ -35,6 +35,9 @@ def tell_connection(connection, state: State, since: float) -> None:
 
 def tell_migrations(state: State, files: list[MigrationFile], optional: list[MigrationFile]) -> None:
     """Say which migrations are applied, and what is odd about them."""
+    if state.has_table("_yoyo_migration") and not state.ledger_readable:
+        log.warning("This role may not read _yoyo_migration, so which migrations are applied is not known to it")
+        return
     applied = [file for file in files if file.id in state.applied]
     log.write(
         f"{len(applied)} migrations applied, {len(pending(state.applied, files))} pending",
@@ -52,10 +55,15 @@ def tell_migrations(state: State, files: list[MigrationFile], optional: list[Mig
             log.notice(f"{file.id} was not tried: it requires {file.requires}")
 
 
-def tell_verification(verification: Verification) -> None:
-    """Say what the verification found: errors and warnings by name, notices by their number."""
+def tell_verification(verification: Verification, of_newer_version: bool = False) -> None:
+    """Say what the verification found: errors and warnings by name, notices by their number.
+
+    `of_newer_version` says that a newer version made the schema: what is extra may well be its own.
+    """
     notices = 0
     for difference in verification.differences:
+        if of_newer_version and difference.kind == "extra":
+            difference = difference._replace(remedy="None, if it is the newer version's")
         if difference.severity == "notice":
             notices += 1
         else:

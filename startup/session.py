@@ -6,6 +6,7 @@ connection (a restart, a crash, a failover to another host) is no reason to end.
 
 import re
 import time
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -52,31 +53,36 @@ def read_in_turn(connection: Connection, optional, seconds: int) -> State:
         return read_after_others(connection, lambda: read_state(connection, optional), seconds)
 
 
-@contextmanager
-def migrating_session(
-    configuration: Configuration, connection: Connection, state: State, optional
-) -> Iterator[tuple[Connection, State]]:
-    """Lend the session to migrate on and what it sees: the one at hand, or MIGRATION_DATABASE_URL's.
+Place = namedtuple("Place", ["database", "oid", "server_started", "schema"])
 
-    Raises DatabaseUnusableError where the two URLs lead to different places.
+
+def place_of(connection: Connection, state: State) -> Place:
+    """Which schema of which database a session is in, told alike to every role and through every pooler."""
+    with connection.cursor() as cursor:
+        cursor.execute(question("place"))
+        return Place(*cursor.fetchone(), state.schema)
+
+
+@contextmanager
+def migrating_session(configuration: Configuration, place: Place, optional) -> Iterator[tuple[Connection, State]]:
+    """Lend a session through MIGRATION_DATABASE_URL, and what it sees.
+
+    Raises DatabaseUnusableError where that leads to another place than DATABASE_URL.
     """
-    if configuration.migration_conninfo is None:
-        yield connection, state
-        return
     own_url = configuration.migration_conninfo
-    with session(own_url, configuration.database_wait_seconds, "MIGRATION_DATABASE_URL") as migrating:
-        seen = read_state(migrating, optional)
-        require_writable(seen)
-        places = [(*_identity(each), of.schema) for each, of in ((connection, state), (migrating, seen))]
-        if places[0] != places[1]:
+    with session(own_url, configuration.database_wait_seconds, "MIGRATION_DATABASE_URL") as connection:
+        state = read_in_turn(connection, optional, configuration.lock_wait_seconds)
+        require_writable(state, "MIGRATION_DATABASE_URL")
+        own = place_of(connection, state)
+        if own != place:
             raise DatabaseUnusableError(
-                f"DATABASE_URL ({address(configuration.conninfo)}) leads to the database {places[0][0]}, schema"
-                f" {places[0][-1]}, and MIGRATION_DATABASE_URL ({address(own_url)}) to {places[1][0]}, schema"
-                f" {places[1][-1]}, on {'the same' if places[0][2] == places[1][2] else 'another'} server:"
+                f"DATABASE_URL ({address(configuration.conninfo)}) leads to the database {place.database}, schema"
+                f" {place.schema}, and MIGRATION_DATABASE_URL ({address(own_url)}) to {own.database}, schema"
+                f" {own.schema}, on {'the same' if own.server_started == place.server_started else 'another'} server:"
                 " expected the same schema; correct one of them"
             )
-        log.write(f"Migrating through MIGRATION_DATABASE_URL ({address(own_url)}), as {seen.server['role']}")
-        yield migrating, seen
+        log.write(f"Migrating through MIGRATION_DATABASE_URL ({address(own_url)}), as {state.server['role']}")
+        yield connection, state
 
 
 def despite_losses(attempt: Callable, conninfo: str, tries: int = TRIES):
@@ -92,13 +98,6 @@ def despite_losses(attempt: Callable, conninfo: str, tries: int = TRIES):
             raise
         log.warning(f"{loss.loss}; going on")
     return despite_losses(attempt, conninfo, tries - 1)
-
-
-def _identity(connection: Connection) -> tuple:
-    """The database that a session is in: name, oid, and when its server was started."""
-    with connection.cursor() as cursor:
-        cursor.execute(question("identity"))
-        return cursor.fetchone()
 
 
 def _ended_on_purpose(loss: ConnectionLostError, conninfo: str, seconds: float) -> bool:

@@ -57,6 +57,6 @@ def _schema_of(conninfo: str, files: list[MigrationFile]) -> str:
     with closing(connect(conninfo)) as connection:
         make_statements_interruptible(connection)
         with connection.cursor() as cursor:
-            cursor.execute(question("session"), {"schema": "public"})
+            cursor.execute(question("session"), {"schema": "public", "seconds": 60})
         apply_migrations(connection, files)
         return snapshot_text(read_state(connection))

@@ -23,7 +23,10 @@ def has_row(cursor) -> bool:
     cursor.execute("SELECT to_regclass('yoyo_lock') IS NOT NULL")
     if not cursor.fetchone()[0]:
         return False
-    cursor.execute("SELECT EXISTS (SELECT FROM yoyo_lock)")
+    try:
+        cursor.execute("SET LOCAL lock_timeout = '1s';\nSELECT EXISTS (SELECT FROM yoyo_lock)")
+    except LockNotAvailable:
+        return True  # and is at it
     return cursor.fetchone()[0]
 
 

@@ -39,6 +39,8 @@ def ready() -> tuple[dict[str, Any], int]:
         "schema": verification.state.schema,
         "verified_at": verified_at.isoformat(timespec="seconds"),
     }
+    if tables := verification.state.server["out of reach"]:
+        return answer | {"ready": False, "reason": f"the role may not read and write {tables}"}, 503
     if verification.ok:
         return answer, 200
     return answer | {

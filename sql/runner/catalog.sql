@@ -82,7 +82,19 @@ FROM (
         ('quoted schema', (SELECT quote_ident(name) FROM in_use)),
         ('schemas of ours', (SELECT string_agg(name, ' and ' ORDER BY position) FROM schema_of_ours)),
         ('read only', current_setting('transaction_read_only')),
-        ('standby', pg_is_in_recovery()::text)
+        ('standby', pg_is_in_recovery()::text),
+        ('out of reach', (
+            SELECT string_agg(name, ', ' ORDER BY name)
+            FROM relation
+            WHERE is_ours
+                AND relname <> '_yoyo_migration'
+                AND NOT (
+                    is_readable
+                    AND has_table_privilege(oid, 'INSERT')
+                    AND has_table_privilege(oid, 'UPDATE')
+                    AND has_table_privilege(oid, 'DELETE')
+                )
+        ))
 ) AS server (object, definition)
 
 UNION ALL

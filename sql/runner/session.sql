@@ -1,12 +1,13 @@
 -- What the session of a migration needs: names resolve to the schema in use,
 -- and nothing that the role sets for its other sessions ends a long step or
--- makes it fail because of what others write meanwhile. Some of the settings
--- are younger than the oldest server.
+-- makes it fail because of what others write meanwhile. No wait for a lock is
+-- without an end; a migration has a shorter one. Some of the settings are
+-- younger than the oldest server.
 SELECT set_config(name, value, false)
 FROM (
     VALUES
         ('search_path', quote_ident(%(schema)s)),
-        ('lock_timeout', '0'),
+        ('lock_timeout', %(seconds)s || 's'),
         ('statement_timeout', '0'),
         ('transaction_timeout', '0'),
         ('idle_in_transaction_session_timeout', '0'),

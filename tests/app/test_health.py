@@ -122,3 +122,10 @@ def test_no_answer_and_no_log_line_contains_the_password(away_app, capsys):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_no_cache_keeps_the_answer(client, path):
     assert client.get(path).headers["Cache-Control"] == "no-store"
+
+
+def test_readyz_is_not_ready_where_the_role_may_not_use_the_rows(client, migrated):
+    migrated.execute("REVOKE UPDATE ON time_entries FROM owner")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["reason"] == "the role may not read and write time_entries"

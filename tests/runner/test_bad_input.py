@@ -12,7 +12,9 @@ from listeners import HTTP, closed_port, listening
 COMMANDS = ["serve", "wait", "migrate", "verify", "status", "plan", "snapshot"]
 WRITERS = ["serve", "migrate", "plan"]
 LACKS_CREATE = "error: Role bob lacks CREATE on schema public: GRANT CREATE ON SCHEMA public TO bob"
-READ_ONLY = "error: The database is read-only (default_transaction_read_only is on): expected one that can be written;"
+READ_ONLY = (
+    "error: The database of DATABASE_URL is read-only (default_transaction_read_only is on): expected one to write to;"
+)
 
 
 def said(result: subprocess.CompletedProcess[str]) -> list[str]:

@@ -177,3 +177,16 @@ def test_a_role_that_may_read_everything_does_not_see_the_secret(server, migrate
         assert migrated.query("SELECT * FROM app_secrets", user="reader") == []
     finally:
         migrated.execute("DROP OWNED BY reader; DROP ROLE reader", user="postgres")
+
+
+@pytest.mark.only_pg("pg18")
+def test_a_lock_in_their_way_is_not_waited_for_without_an_end(migrated, run_runner):
+    """Such as that of a plain CREATE INDEX."""
+    migrated.execute("DELETE FROM settings")
+    with contextlib.closing(migrated.connect()) as holder, holder.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE settings IN SHARE MODE")
+        result = run_runner("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "1"})
+    assert result.returncode == 5
+    assert "error: PostgreSQL broke off: canceling statement due to lock timeout" in result.stderr
+    assert run_runner("migrate", database=migrated).returncode == 0
+    assert migrated.query("SELECT count(*) FROM settings") == [(1,)]

@@ -44,6 +44,18 @@ def test_heals_nothing_on_a_newer_schema(newer, run_runner):
     assert contents_of(database) == before
 
 
+def test_does_not_advise_to_take_away_what_is_the_newer_ones(newer, run_runner):
+    database, _ = newer
+    database.execute(
+        "CREATE TRIGGER of_the_newer BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()"
+    )
+    result = run_runner("migrate", database=database)
+    assert result.returncode == 0, result.stderr
+    assert "extra trigger tasks.of_the_newer" in result.stderr
+    assert "None, if it is the newer version's" in result.stderr
+    assert "DROP TRIGGER" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "seen"),
     [

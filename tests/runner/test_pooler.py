@@ -148,6 +148,42 @@ class TestTheUrlForMigrations:
             database.execute(f"DROP OWNED BY {app}", user="postgres")
             database.server.execute(f"DROP ROLE {app}")
 
+    def test_does_not_make_an_app_that_may_not_use_the_rows_look_ready(self, database, run_runner):
+        app = f"app_{database.name}"
+        database.server.create_role(app)
+        env = {"MIGRATION_DATABASE_URL": database.url, "SECRET_KEY": "k", "GUNICORN_CMD_ARGS": "--check-config"}
+        try:
+            result = run_runner("serve", database=database.url_as(app), env=env)
+            assert result.returncode == 5
+            assert errors_in(result) == [
+                f"Role {app} may not read _yoyo_migration, the list of applied migrations:"
+                f" GRANT SELECT ON public._yoyo_migration TO {app}"
+            ]
+            assert "pending" not in result.stderr
+            database.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {app}")
+            result = run_runner("serve", database=database.url_as(app), env=env)
+            assert result.returncode == 5
+            assert errors_in(result) == [
+                f"Role {app} may not read and write invoice_items, invoices, projects, settings, tasks, time_entries,"
+                f" users: psql -v role={app} -f sql/roles/app.sql, run as their owner, grants what the app needs"
+            ]
+        finally:
+            database.execute(f"DROP OWNED BY {app}", user="postgres")
+            database.server.execute(f"DROP ROLE {app}")
+
+    def test_outlives_the_idle_time_that_the_apps_role_has(self, database, installation):
+        installation.add("slow", "SELECT pg_sleep(2);\n")
+        app = f"app_{database.name}"
+        database.server.create_role(app)
+        try:
+            database.server.execute(f"ALTER ROLE {app} SET idle_session_timeout = '500ms'")
+            env = {"MIGRATION_DATABASE_URL": database.url}
+            result = installation.run("migrate", database=database.url_as(app), env=env)
+            assert result.returncode == 0, result.stderr
+            assert "lost" not in result.stderr
+        finally:
+            database.server.execute(f"DROP ROLE {app}")
+
     def test_that_leads_to_another_database_is_refused_before_anything_is_written(self, database, server, run_runner):
         with server.new_database() as other:
             before = contents_of(database), contents_of(other)

@@ -3,11 +3,14 @@
 import re
 
 import pytest
-from installation import contents_of, errors_in
+from installation import contents_of, errors_in, yoyo
 from listeners import closed_port
+
+from startup.catalog import read_snapshot
 
 pytestmark = pytest.mark.only_pg("pg18")
 OLD = "tests/legacy/04-v105-sql-4tables.sql"
+FUNCTIONS = [name for name in read_snapshot() if name.startswith("function ")]
 
 
 # The tests name `alice` before their database, so that she goes after what she owns in it.
@@ -21,7 +24,13 @@ def alice(server):
 
 def remedies_in(result) -> str:
     """Return the SQL that the error lines tell to run."""
-    return ";".join(line.partition(": ")[2] for line in errors_in(result))
+    return ";".join(line.rpartition(": ")[2] for line in errors_in(result))
+
+
+def give_functions(database, role: str) -> None:
+    """Make a role the owner of every function of the database that is no part of PostgreSQL."""
+    for (function,) in database.query("SELECT oid::regprocedure::text FROM pg_proc WHERE oid >= 16384"):
+        database.execute(f"ALTER FUNCTION {function} OWNER TO {role}", user="postgres")
 
 
 class TestWithoutCreateOnTheSchema:
@@ -55,8 +64,8 @@ class TestTablesThatBelongToSomebodyElse:
         before = contents_of(database)
         result = run_runner("migrate", database=database.url_as(alice))
         assert errors_in(result) == [
-            "Role alice lacks ownership (it belongs to owner) on function update_updated_at_column(), table projects,"
-            " table settings, table time_entries, table users:"
+            "Role alice lacks ownership (it belongs to owner) on every table and function:"
+            " connect as owner, or set MIGRATION_DATABASE_URL to a URL of owner; or, to make alice the owner:"
             " ALTER FUNCTION public.update_updated_at_column() OWNER TO alice;"
             " ALTER TABLE public.projects OWNER TO alice; ALTER TABLE public.settings OWNER TO alice;"
             " ALTER TABLE public.time_entries OWNER TO alice; ALTER TABLE public.users OWNER TO alice"
@@ -73,6 +82,30 @@ class TestTablesThatBelongToSomebodyElse:
         result = run_runner("migrate", database=database.url_as(alice))
         assert result.returncode == 0, result.stderr
 
+    def test_need_but_the_login_of_their_owner(self, alice, migrated, installation):
+        installation.add("example", "ALTER TABLE users ADD COLUMN example INTEGER;\n")
+        result = installation.run("migrate", database=migrated.url_as(alice))
+        assert result.returncode == 5
+        first, *_ = errors_in(result)
+        assert first.startswith(
+            "Role alice lacks ownership (it belongs to owner) on every table and function: connect as owner, or set"
+            " MIGRATION_DATABASE_URL to a URL of owner; or, to make alice the owner: ALTER "
+        )
+        env = {"MIGRATION_DATABASE_URL": migrated.url}
+        migrated.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO alice")
+        result = installation.run("migrate", database=migrated.url_as(alice), env=env)
+        assert result.returncode == 0, result.stderr
+
+    def test_are_told_with_their_owners_where_one_login_is_not_enough(self, alice, database, run_runner, load_sql):
+        load_sql(database, OLD)
+        database.execute("ALTER TABLE users OWNER TO alice", user="postgres")
+        for role, lacks in (
+            ("owner", ["(it belongs to alice) on table users: ALTER TABLE public.users OWNER TO owner"]),
+            ("postgres", []),
+        ):
+            result = run_runner("migrate", database=database.url_as(role))
+            assert errors_in(result) == [f"Role {role} lacks ownership {rest}" for rest in lacks]
+
     def test_are_no_matter_for_a_member_of_their_owner(self, alice, migrated, installation):
         migrated.execute("GRANT owner TO alice", user="postgres")
         installation.add("example", "ALTER TABLE users ADD COLUMN example INTEGER;\n")
@@ -81,6 +114,53 @@ class TestTablesThatBelongToSomebodyElse:
     def test_are_no_matter_for_a_superuser(self, migrated, installation):
         installation.add("example", "ALTER TABLE users ADD COLUMN example INTEGER;\n")
         assert installation.run("migrate", database=migrated.url_as("postgres")).returncode == 0
+
+
+class TestFunctionsThatBelongToSomebodyElse:
+    """A superuser ran the files, and gave the tables alone to the role that migrates."""
+
+    @pytest.mark.parametrize("schema", ["public", '"Time\'s ""Tracker"'])
+    def test_are_told_before_anything_runs_and_the_remedy_helps(self, alice, migrated, run_runner, schema):
+        if schema != "public":
+            migrated.execute(f"ALTER SCHEMA public RENAME TO {schema}", user="postgres")
+            migrated.execute(f"ALTER DATABASE {migrated.name} SET search_path = {schema}", user="postgres")
+        assert yoyo(migrated, "unmark", "-b", "--revision", "0002-functions").returncode == 0
+        give_functions(migrated, alice)
+        before = contents_of(migrated)
+        result = run_runner("migrate", database=migrated)
+        assert result.returncode == 5
+        (line,) = errors_in(result)
+        told, _, remedies = line.partition(": ")
+        assert told == f"Role owner lacks ownership (it belongs to alice) on {', '.join(FUNCTIONS)}"
+        assert remedies.split("; ") == [
+            f"ALTER FUNCTION {schema}.{name.partition(' ')[2]} OWNER TO owner" for name in FUNCTIONS
+        ]
+        assert contents_of(migrated) == before
+
+        migrated.execute(remedies, user="postgres")
+        result = run_runner("migrate", database=migrated)
+        assert result.returncode == 0, result.stderr
+
+    def test_keep_a_start_from_healing_until_the_remedy_was_run(self, alice, migrated, run_runner):
+        give_functions(migrated, alice)
+        migrated.execute("ALTER TABLE users ALTER role DROP DEFAULT")
+        result = run_runner("migrate", database=migrated)
+        assert result.returncode == 1
+        (line,) = [line for line in result.stderr.splitlines() if "Nothing is healed or tried: " in line]
+        migrated.execute(line.rpartition(": ")[2], user="postgres")
+        assert run_runner("migrate", database=migrated).returncode == 0
+
+
+def test_what_a_privilege_kept_from_being_healed_is_tried_again_at_the_next_start(migrated, run_runner):
+    migrated.execute("REVOKE USAGE ON LANGUAGE sql FROM PUBLIC", user="postgres")
+    migrated.execute("DROP FUNCTION in_archive")
+    for _ in ("first", "second"):
+        result = run_runner("migrate", database=migrated)
+        assert result.returncode == 1
+        assert "Replaying 0002-functions failed: permission denied for language sql" in result.stderr
+        assert "; the next start tries again" in result.stderr
+    migrated.execute("GRANT USAGE ON LANGUAGE sql TO PUBLIC", user="postgres")
+    assert run_runner("migrate", database=migrated).returncode == 0
 
 
 class TestALedgerThatBelongsToSomebodyElse:
@@ -94,7 +174,7 @@ class TestALedgerThatBelongsToSomebodyElse:
         )
         for (table,) in tables:
             migrated.execute(f"ALTER TABLE {table} OWNER TO alice", user="postgres")
-        migrated.execute("ALTER FUNCTION update_updated_at_column OWNER TO alice", user="postgres")
+        give_functions(migrated, alice)
         migrated.execute("GRANT CREATE ON SCHEMA public TO alice", user="postgres")
         return migrated
 
@@ -131,7 +211,7 @@ class TestAReadOnlyDatabase:
             result = run_runner(command, database=database, env={"PORT": str(closed_port())})
             assert result.returncode == 5
             (line,) = errors_in(result)
-            assert line.startswith("The database is read-only (default_transaction_read_only is on)")
+            assert line.startswith("The database of DATABASE_URL is read-only (default_transaction_read_only is on)")
         assert contents_of(database) == before
 
     def test_can_be_verified_and_asked_for_its_status(self, server, migrated, run_runner):

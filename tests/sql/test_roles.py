@@ -42,6 +42,16 @@ WRITES = [
 ]
 
 
+# What the app's own role holds, and no more.
+WRITTEN = ["users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items", "analytics"]
+BOOKKEEPING = [*YOYO_TABLES, "migration_hashes", "startup_marks"]
+OF_THE_APP = {
+    **dict.fromkeys(WRITTEN, "DELETE INSERT SELECT UPDATE"),
+    **dict.fromkeys(BOOKKEEPING, "SELECT"),
+    "app_secrets": "SELECT UPDATE",
+}
+
+
 @pytest.fixture
 def grant(server, migrated):
     """Return a function that makes a role, which the named file of sql/roles grants what it says."""
@@ -77,6 +87,17 @@ def psql(database, name: str, role: str) -> subprocess.CompletedProcess[str]:
         ],
         capture_output=True,
         text=True,
+    )
+
+
+def held(database, role: str) -> dict[str, str]:
+    """Return what a role was granted on which table."""
+    return dict(
+        database.query(
+            "SELECT relname::text, string_agg(privilege_type, ' ' ORDER BY privilege_type)"
+            " FROM pg_class CROSS JOIN aclexplode(relacl) WHERE grantee = %s::regrole AND relkind = 'r' GROUP BY 1",
+            f'"{role}"',
+        )
     )
 
 
@@ -128,19 +149,21 @@ class TestTheApp:
 
     def test_holds_no_more_than_it_needs(self, migrated, grant):
         role = grant("app")
-        held = migrated.query(
-            "SELECT relname::text, string_agg(privilege_type, ' ' ORDER BY privilege_type)"
-            " FROM pg_class CROSS JOIN aclexplode(relacl) WHERE grantee = %s::regrole AND relkind = 'r' GROUP BY 1",
-            f'"{role}"',
-        )
-        written = "DELETE INSERT SELECT UPDATE"
-        expected = {
-            **dict.fromkeys(["users", "projects", "tasks", "time_entries", "settings", "invoices"], written),
-            **dict.fromkeys(["invoice_items", "analytics"], written),
-            **dict.fromkeys([*YOYO_TABLES, "migration_hashes", "startup_marks"], "SELECT"),
-            "app_secrets": "SELECT UPDATE",
-        }
-        assert dict(held) == expected
+        assert held(migrated, role) == OF_THE_APP
+
+    def test_loses_what_the_default_privileges_gave_when_it_is_run_again(self, migrated, grant, run_runner):
+        role = grant("app")
+        migrated.execute(f"DROP TABLE {', '.join(BOOKKEEPING)}, app_secrets")
+        assert run_runner("migrate", database=migrated).returncode == 0
+        assert held(migrated, role)["_yoyo_migration"] == "DELETE INSERT SELECT UPDATE"
+
+        migrated.execute(f'GRANT TRUNCATE ON _yoyo_log, app_secrets TO "{role}"')
+        assert psql(migrated, "app", role).returncode == 0
+        assert held(migrated, role) == OF_THE_APP
+        before = contents_of(migrated)
+        for sql in ALTERATIONS:
+            refused(migrated, sql, role)
+        assert contents_of(migrated) == before
 
     def test_is_refused_to_a_role_that_could_create(self, migrated, server):
         server.create_role("alice")
