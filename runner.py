@@ -12,7 +12,7 @@ usage: python runner.py [COMMAND]
   plan       rehearse what is pending and roll it back; tells the locks that it takes
   snapshot   write sql/runner/schema.txt anew from the migrations
 
-exit codes: 0 well; 1 the schema differs; 2 usage, configuration or migration files; 5 the database cannot
+exit codes: 0 well; 1 the schema differs; 2 usage, configuration, migration files or output; 5 the database cannot
 be reached or used; 6 a migration failed; 7 the lock was not to be had in time; 70 unexpected
 """
 

@@ -14,13 +14,21 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def write(message: str, level: str = "info", **fields: object) -> None:
-    """Write one line; `fields` are added to a JSON line only. Levels: info, notice, warning, error."""
+    """Write one line; `fields` are added to a JSON line only. Levels: info, notice, warning, error.
+
+    What cannot be written is left out: a full disk under the log, or a reader that has gone, ends nothing.
+    """
+    if sys.stderr is None:  # closed by the parent; print() would take stdout
+        return
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if AS_JSON:
         line = json.dumps({"time": now, "level": level, "message": message} | fields, default=str)
     else:
         line = f"{now} {'' if level == 'info' else level + ': '}{CONTROL_CHARACTERS.sub(' ', message)}"
-    print(line, file=sys.stderr, flush=True)
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # ValueError: it is closed
+        return
 
 
 def step(message: str, since: float, **fields: object) -> None:
