@@ -88,6 +88,13 @@ def _parameters(conninfo: str, connect_timeout: int, primary: bool) -> dict[str,
     parameters = {"fallback_application_name": "timetracker"} | parse_dsn(conninfo) | {"client_encoding": "UTF8"}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parameters.setdefault("connect_timeout", connect_timeout)
+    # A machine that vanishes is noticed within half a minute; left to itself the kernel takes two hours.
+    parameters = {
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
+        "tcp_user_timeout": 30000,
+    } | parameters
     if primary and parameters.get("target_session_attrs", "any") in ("any", "prefer-standby"):
         parameters["target_session_attrs"] = "primary"
     return parameters
@@ -240,6 +247,8 @@ def _advice(reason: str) -> str:
         return "Promote it, or give DATABASE_URL the primary"
     if "No space left on device" in reason:
         return "Make room on the disk of the server"
+    if "too many" in reason or "connection slots" in reason:
+        return "End sessions that nobody needs, or raise the limit"
     return "Start it, see whether PostgreSQL is what listens there, or correct DATABASE_URL"
 
 

@@ -11,17 +11,19 @@ from psycopg2.extensions import make_dsn
 from startup import log, progress
 from startup.catalog import question
 from startup.connection import connect_interruptibly
-from startup.signals import make_statements_interruptible, unwatch, watch
+from startup.signals import give_up_after, unwatch, watch
 
 BUILD_SECONDS = 5  # between two lines about an index that is built
 REPORT_SECONDS = 10  # between two lines about any other statement
+ANSWER_SECONDS = 3  # that an answer may take; the server itself gives up sooner
 SHOWN = 3  # of those who hold a statement up
 
 
 class Observer:
     """Watches the statements of a connection for the length of a block; `held_up_by` is who was last seen in the way.
 
-    The second connection is opened when a statement takes long. Without it (no free slot, no reach) the work goes on.
+    The second connection is opened when a statement takes long. Without it (no free slot, no reach, no answer) the
+    work goes on.
     """
 
     def __init__(self, connection):
@@ -43,8 +45,7 @@ class Observer:
     def __exit__(self, *raised):
         unwatch(self._connection)
         self.end()
-        if self._beside:
-            self._beside.close()
+        self._close_beside()
 
     def begin(self, step: str) -> None:
         """Name what is done from now on, such as 'applying 0006-time-entries'."""
@@ -110,9 +111,16 @@ class Observer:
                 return cursor.fetchall()
         except (psycopg2.Error, OSError) as error:
             self._is_given_up = True
+            self._close_beside()
             reason = str(error).strip().partition("\n")[0]
             log.notice(f"Who holds up a statement, and how far it is, cannot be seen: {reason}")
             return []
+
+    def _close_beside(self) -> None:
+        if self._beside:
+            unwatch(self._beside)
+            self._beside.close()
+            self._beside = None
 
 
 def _connect_beside(connection):
@@ -127,7 +135,7 @@ def _connect_beside(connection):
         with socket.socket(fileno=os.dup(connection.fileno())) as opened:
             parameters["hostaddr"] = opened.getpeername()[0]
     beside = connect_interruptibly(make_dsn(**parameters), connect_timeout=2, primary=False)
-    make_statements_interruptible(beside)
+    give_up_after(beside, ANSWER_SECONDS)
     return beside
 
 
