@@ -11,7 +11,7 @@ from psycopg2.extensions import make_dsn
 from startup import log, progress
 from startup.catalog import question
 from startup.connection import connect_interruptibly
-from startup.signals import give_up_after, unwatch, watch
+from startup.signals import give_up_after, signals_held_back, unwatch, watch
 
 BUILD_SECONDS = 5  # between two lines about an index that is built
 REPORT_SECONDS = 10  # between two lines about any other statement
@@ -79,11 +79,10 @@ class Observer:
         share = "" if percent is None else f", {percent} %"
         progress.tell(f"{self._step}: {phase}{share}")
         if sys.stderr.isatty() and not log.AS_JSON:
-            if self._bar is None:
-                self._bar = _new_bar()
-                self._bar.delay = 0
-            self._bar.n = percent or 0
-            self._bar.set_description_str(f"{self._title}: {index}: {phase}")
+            with signals_held_back():  # a bar that is half drawn could not be wiped
+                self._bar = self._bar or _new_bar()
+                self._bar.n = percent or 0
+                self._bar.set_description_str(f"{self._title}: {index}: {phase}")
             if waiting and self._is_due(REPORT_SECONDS):
                 self._write(f"{self._title}: {phase}{waiting}")
         elif self._is_due(BUILD_SECONDS):
@@ -94,11 +93,12 @@ class Observer:
 
     def _write(self, line: str) -> None:
         self._reported = self._seconds
-        if self._bar is not None:
-            self._bar.clear()
-        log.write(line)
-        if self._bar is not None:
-            self._bar.refresh()
+        with signals_held_back():
+            if self._bar is not None:
+                self._bar.clear()
+            log.write(line)
+            if self._bar is not None:
+                self._bar.refresh()
 
     def _ask(self, name: str) -> list[tuple]:
         """The answer to sql/runner/NAME.sql about the watched session; nothing where it cannot be had."""
@@ -145,6 +145,4 @@ def _new_bar():
 
     tqdm.monitor_interval = 0
     tqdm.set_lock(RLock())
-    # The delay keeps tqdm from drawing it at once: a signal before it has a name would leave it on the screen.
-    form = "{desc} {percentage:3.0f} %|{bar}| {elapsed}"
-    return tqdm(total=100, leave=False, delay=1, dynamic_ncols=True, bar_format=form)
+    return tqdm(total=100, leave=False, dynamic_ncols=True, bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}")

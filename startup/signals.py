@@ -4,6 +4,7 @@ import select
 import signal
 import time
 from _thread import allocate_lock, start_new_thread
+from contextlib import contextmanager
 
 import psycopg2
 from psycopg2 import extensions
@@ -60,6 +61,16 @@ def unwatch(connection) -> None:
     """Look at no statement of this connection any more, and at no clock."""
     _watchers.pop(connection, None)
     _limits.pop(connection, None)
+
+
+@contextmanager
+def signals_held_back():
+    """Let a signal come after the block, for the moments in which something would be left half done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class InterruptibleCursor(extensions.cursor):

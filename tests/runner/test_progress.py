@@ -96,6 +96,7 @@ def on_a_terminal(installation, database, end_at: bytes | None = None) -> tuple[
                 shown += piece
                 if end_at and end_at in shown:
                     process.terminate()
+                    end_at = None
         process.wait(SECONDS)
     os.close(ours)
     return shown.decode(), process.returncode
