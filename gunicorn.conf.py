@@ -7,7 +7,7 @@ from startup.server import let_signals_through, take_over_socket
 let_signals_through()
 on_starting = take_over_socket
 
-wsgi_app = "app:create_app()"
+wsgi_app = "app.serving:application()"
 
 _address = os.environ.get("LISTEN_ADDRESS") or "127.0.0.1"
 _port = os.environ.get("PORT") or "8080"

@@ -4,7 +4,6 @@ from startup import defaults, heal
 from startup.apply import rehearse
 from startup.catalog import State, question, table_of, type_of
 from startup.migrations import MigrationFile, pending
-from startup.signals import make_statements_interruptible
 from startup.verification import compare
 
 
@@ -14,7 +13,6 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
     Raises MigrationFailedError for what would fail, LockTimeoutError while somebody else migrates.
     """
     todo = pending(state.applied, files)
-    make_statements_interruptible(connection)
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema, "seconds": 60})
     tables = {table_of(name) for name in state.objects if type_of(name) == "table"}

@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection
 from startup import log
 from startup.catalog import State, question, read_state
 from startup.configuration import Configuration
-from startup.connection import address, connect, wait_for_database
+from startup.connection import address, connect_interruptibly, wait_for_database
 from startup.errors import ConnectionLostError, DatabaseUnusableError, TablesLockedError
 from startup.preconditions import require_writable
 from startup.signals import make_statements_interruptible
@@ -106,7 +106,7 @@ def _ended_on_purpose(loss: ConnectionLostError, conninfo: str, seconds: float) 
     if "\nserver closed the connection unexpectedly" not in str(loss.__cause__):
         return False
     try:
-        connection = connect(conninfo)
+        connection = connect_interruptibly(conninfo, connect_timeout=5, primary=True)
     except psycopg2.OperationalError:
         return False  # it shuts down, and this was its way to say so
     with closing(connection), connection.cursor() as cursor:

@@ -1,12 +1,17 @@
 """The app under Gunicorn with our configuration."""
 
 import contextlib
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from database import SUPERUSER, LocalServer
+from installation import ROOT
+from listeners import closed_port
 
 SECRET = {"SECRET_KEY": "k"}
 UNREACHABLE = "postgresql://owner@127.0.0.1:1/none"
@@ -95,3 +100,25 @@ def postgres_sockets(pid: int, port: int) -> set[str]:
         with contextlib.suppress(FileNotFoundError):
             opened.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
     return connections & opened
+
+
+def test_a_database_that_is_gone_as_the_app_is_loaded_is_one_line_and_5():
+    """Since the runner proved it, for example; without a SECRET_KEY the app has to ask it."""
+    result = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONSAFEPATH": "1",
+            "PYTHONPATH": str(ROOT),
+            "PORT": str(closed_port()),
+            "DATABASE_URL": UNREACHABLE,
+            "DATABASE_WAIT_SECONDS": "0",
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 5
+    (line,) = result.stderr.splitlines()
+    assert " error: Cannot reach PostgreSQL at 127.0.0.1:1/none after 0 s: Connection refused. " in line
