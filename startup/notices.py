@@ -1,34 +1,33 @@
 """What PostgreSQL says beside its answers: the NOTICE and the WARNING that a migration raises are shown."""
 
 import re
+from collections import deque
 
 from startup import log
 from startup.catalog import question
 
 
 class Notices:
-    """Takes the place of a connection's `notices`: keeps what comes in until tell() or forget().
+    """Keeps what comes in beside the answers until tell() or forget().
 
     psycopg2 hands over text alone, in the language of the server, so its words are learned from examples.
     """
 
     def __init__(self, connection):
-        self._kept: list[tuple[str, str]] = []  # (severity in the server's words, message)
-        connection.notices = self
+        # A deque, for psycopg2 shortens a list. Nothing of ours may run as it appends: a signal that came then would
+        # raise SystemExit where psycopg2 passes over all errors.
+        self._texts: deque[str] = deque()
+        connection.notices = self._texts
         with connection.cursor() as cursor:
             cursor.execute(question("notices"))
-        self._info, self._notice = self._kept[0][0], self._kept[1][0]
-        self._passing_over = _ending(self._kept[-1][1])
+        examples = self._messages()
+        self._info, self._notice = examples[0][0], examples[1][0]
+        self._passing_over = _ending(examples[-1][1])
         self.forget()
-
-    def append(self, text: str) -> None:
-        """Take one message: 'NOTICE:  message', then lines with a detail and a hint."""
-        severity, _, rest = text.partition(":  ")
-        self._kept.append((severity, rest.strip()))
 
     def tell(self, id: str) -> None:
         """Write what came in, under the id of the file that raised it."""
-        for severity, message in self._kept:
+        for severity, message in self._messages():
             if severity not in (self._info, self._notice):
                 log.warning(f"{id}: {message}", migration=id)
             elif _ending(message) != self._passing_over:
@@ -37,7 +36,12 @@ class Notices:
 
     def forget(self) -> None:
         """Drop what came in, as after a rollback."""
-        self._kept = []
+        self._texts.clear()
+
+    def _messages(self) -> list[tuple[str, str]]:
+        """What came in, as (severity in the server's words, message with detail and hint)."""
+        parts = (text.partition(":  ") for text in self._texts)
+        return [(severity, rest.strip()) for severity, _, rest in parts]
 
 
 def _ending(message: str) -> str:

@@ -144,7 +144,7 @@ def test_a_heal_that_could_not_get_its_lock_is_tried_again(migrated, run_runner)
     with contextlib.closing(migrated.connect()) as somebody:
         somebody.autocommit = False
         somebody.cursor().execute("LOCK TABLE users IN ACCESS SHARE MODE")
-        result = run_runner("migrate", database=migrated)
+        result = run_runner("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "0"})
     assert result.returncode == 1
     assert "the next start tries again" in result.stderr
     assert run_runner("migrate", database=migrated).returncode == 0
