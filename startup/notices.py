@@ -5,6 +5,7 @@ from collections import deque
 
 from startup import log
 from startup.catalog import question
+from startup.signals import signals_held_back
 
 
 class Notices:
@@ -18,7 +19,7 @@ class Notices:
         # raise SystemExit where psycopg2 passes over all errors.
         self._texts: deque[str] = deque()
         connection.notices = self._texts
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor, signals_held_back():  # psycopg2 passes over what is raised as it decodes
             cursor.execute(question("notices"))
         examples = self._messages()
         self._info, self._notice = examples[0][0], examples[1][0]
