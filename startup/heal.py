@@ -12,10 +12,6 @@ from startup.verification import Verification, compare
 # What could not be mended: the digests of the differences, separated by spaces.
 MARK = "heal failed"
 
-# How the SQLSTATE of what says nothing about the rows begins: it passes by itself (a lock that was not to be had, a
-# deadlock, a full disk, a shutdown), or once somebody grants a privilege.
-PASSING = ("40", "53", "55", "57", "42501")
-
 
 def targets(verification: Verification, files: list[MigrationFile], severities) -> list[Difference]:
     """The differences to heal.
@@ -63,7 +59,7 @@ def heal(
     every start; but rows that break a constraint may be mended at any time.
     """
     from startup.apply import apply_again, first_line, replay  # yoyo, which a start with nothing to do never needs
-    from startup.patience import Patience, passes
+    from startup.patience import Patience, passes, passes_later
 
     log.warning(f"Healing {_count(targets)} by replaying the migrations: {_names(targets)}")
     applied = [file for file in files if file.id in state.applied]
@@ -90,7 +86,7 @@ def heal(
     for file, error in failed:
         cause = f"{first_line(error)}; {held_up_by}" if passes(error) else first_line(error)
         log.warning(f"Replaying {file.id} failed: {cause}")
-    passing = any((error.pgcode or "").startswith(PASSING) for _, error in failed)
+    passing = any(passes_later(error) for _, error in failed)
     if left:
         again = "; the next start tries again" if passing else ""
         if not passing and all(found.kind == "not_validated" for found in left):

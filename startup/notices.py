@@ -5,7 +5,6 @@ from collections import deque
 
 from startup import log
 from startup.catalog import question
-from startup.signals import signals_held_back
 
 
 class Notices:
@@ -15,11 +14,9 @@ class Notices:
     """
 
     def __init__(self, connection):
-        # A deque, for psycopg2 shortens a list. Nothing of ours may run as it appends: a signal that came then would
-        # raise SystemExit where psycopg2 passes over all errors.
-        self._texts: deque[str] = deque()
+        self._texts: deque[str] = deque()  # psycopg2 shortens a list
         connection.notices = self._texts
-        with connection.cursor() as cursor, signals_held_back():  # psycopg2 passes over what is raised as it decodes
+        with connection.cursor() as cursor:
             cursor.execute(question("notices"))
         examples = self._messages()
         self._info, self._notice = examples[0][0], examples[1][0]

@@ -11,7 +11,7 @@ from psycopg2.extensions import make_dsn
 from startup import log, progress
 from startup.catalog import question
 from startup.connection import connect_interruptibly
-from startup.signals import give_up_after, signals_held_back, unwatch, watch
+from startup.signals import give_up_after, unwatch, watch
 
 BUILD_SECONDS = 5  # between two lines about an index that is built
 REPORT_SECONDS = 10  # between two lines about any other statement
@@ -79,10 +79,9 @@ class Observer:
         share = "" if percent is None else f", {percent} %"
         progress.tell(f"{self._step}: {phase}{share}")
         if sys.stderr.isatty() and not log.AS_JSON:
-            with signals_held_back():  # a bar that is half drawn could not be wiped
-                self._bar = self._bar or _new_bar()
-                self._bar.n = percent or 0
-                self._bar.set_description_str(f"{self._title}: {index}: {phase}")
+            self._bar = self._bar or _new_bar()
+            self._bar.n = percent or 0
+            self._bar.set_description_str(f"{self._title}: {index}: {phase}")
             if waiting and self._is_due(REPORT_SECONDS):
                 self._write(f"{self._title}: {phase}{waiting}")
         elif self._is_due(BUILD_SECONDS):
@@ -93,12 +92,11 @@ class Observer:
 
     def _write(self, line: str) -> None:
         self._reported = self._seconds
-        with signals_held_back():
-            if self._bar is not None:
-                self._bar.clear()
-            log.write(line)
-            if self._bar is not None:
-                self._bar.refresh()
+        if self._bar is not None:
+            self._bar.clear()
+        log.write(line)
+        if self._bar is not None:
+            self._bar.refresh()
 
     def _ask(self, name: str) -> list[tuple]:
         """The answer to sql/runner/NAME.sql about the watched session; nothing where it cannot be had."""

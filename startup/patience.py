@@ -13,6 +13,10 @@ from startup.observer import Observer
 PAUSES = (0.5, 1, 2, 4, 8, 16)
 LONGEST_PAUSE = 30
 
+# How the SQLSTATE begins of what says nothing about the rows: somebody else's transaction, a full disk, a shutdown,
+# a privilege that is not granted yet.
+OF_THE_MOMENT = ("40", "53", "55", "57", "42501")
+
 
 class Patience:
     """Runs what may meet other people's locks, again and again for up to `seconds` each; a context manager.
@@ -77,3 +81,8 @@ def passes(error: psycopg2.Error) -> bool:
     if isinstance(error, LockNotAvailable | DeadlockDetected | SerializationFailure):
         return True
     return "tuple concurrently" in (error.diag.message_primary or "")  # an internal error, without a code of its own
+
+
+def passes_later(error: psycopg2.Error) -> bool:
+    """Whether what failed may succeed at another start, though the rows stay as they are."""
+    return passes(error) or (error.pgcode or "").startswith(OF_THE_MOMENT)

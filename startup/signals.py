@@ -4,7 +4,6 @@ import select
 import signal
 import time
 from _thread import allocate_lock, start_new_thread
-from contextlib import contextmanager
 
 import psycopg2
 from psycopg2 import extensions
@@ -15,7 +14,10 @@ QUICK_SECONDS = 0.3
 ENDING_SECONDS = 2
 
 _code: int | None = None  # to exit with, once a signal has come
-_asked_to_end: SystemExit | None = None
+_noted: SystemExit | None = None  # it came inside a statement, and was not raised yet
+_asked_to_end: SystemExit | None = None  # it was raised, and the statement cancelled
+_in_statement = False  # psycopg2 passes over what is raised while it takes in what the server says
+_waits = False  # a statement does, where a signal can be raised at once
 _watchers: dict = {}  # connection -> what watch() was given
 _limits: dict = {}  # connection -> how many seconds an answer may take
 
@@ -27,9 +29,12 @@ def end_on_signals() -> None:
 
 
 def _end(number: int, frame) -> None:
-    global _code
+    global _code, _noted
     _code = 128 + number
-    raise SystemExit(_code)
+    if _in_statement and not _waits:
+        _noted = SystemExit(_code)
+    else:
+        raise SystemExit(_code)
 
 
 def make_statements_interruptible(connection) -> None:
@@ -63,34 +68,26 @@ def unwatch(connection) -> None:
     _limits.pop(connection, None)
 
 
-@contextmanager
-def signals_held_back():
-    """Let a signal come after the block, for the moments in which something would be left half done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class InterruptibleCursor(extensions.cursor):
     """A cursor whose statement ends by SystemExit when a signal came while it ran."""
 
     def execute(self, statement, parameters=None):
         """Run a statement."""
-        global _asked_to_end
+        global _in_statement, _asked_to_end, _noted
+        _in_statement = True
         try:
             super().execute(statement, parameters)
         finally:
-            if _asked_to_end:
-                ending, _asked_to_end = _asked_to_end, None
+            _in_statement = False
+            if ending := _asked_to_end or _noted:
+                _asked_to_end = _noted = None
                 raise ending
 
 
 def _wait(connection) -> None:
     """Wait for the answer of the server. What is raised here closes the connection."""
     global _asked_to_end
-    if _code is not None:  # this tidies up
+    if _code is not None and _noted is None:  # this tidies up
         try:
             _poll(connection, limit=ENDING_SECONDS)
         except TimeoutError:
@@ -114,13 +111,26 @@ def _poll(connection, look=None, limit: float | None = None) -> None:
     while (state := connection.poll()) != extensions.POLL_OK:
         readable = [connection] if state == extensions.POLL_READ else []
         writable = [connection] if state == extensions.POLL_WRITE else []
-        if any(select.select(readable, writable, [], pause)):
+        if _is_ready(readable, writable, pause):
             if limit is not None:
                 pause = max(0.0, began + limit - time.monotonic())
         elif look:
             pause = look(time.monotonic() - began)
         else:
             raise TimeoutError(f"no answer within {limit:.0f} s")
+
+
+def _is_ready(readable: list, writable: list, seconds: float | None) -> bool:
+    """Wait for libpq's socket. Raises SystemExit for a signal, be it one that came in a moment before."""
+    global _waits, _noted
+    _waits = True
+    try:
+        if _noted:
+            ending, _noted = _noted, None
+            raise ending
+        return any(select.select(readable, writable, [], seconds))
+    finally:
+        _waits = False
 
 
 def _cancel(connection, seconds: float) -> float:

@@ -156,3 +156,26 @@ def test_a_later_connection_is_given_up_in_time_too():
         command = [sys.executable, "-c", program, f"host=127.0.0.1 port={port} user=nobody"]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert "timeout expired" in result.stderr
+
+
+def test_a_signal_that_comes_while_a_notice_is_taken_in_is_not_lost(database):
+    """psycopg2 passes over what is raised there."""
+    program = """
+import os, signal, sys
+from startup import connection, signals
+
+class Notices(list):
+    def append(self, text):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+signals.end_on_signals()
+opened = connection.connect(sys.argv[1], connect_timeout=5)
+opened.autocommit = True
+signals.make_statements_interruptible(opened)
+opened.notices = Notices()
+opened.cursor().execute("DO $$ BEGIN RAISE NOTICE 'one'; END $$")
+print("went on")
+"""
+    command = [sys.executable, "-c", program, database.url]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (result.returncode, result.stdout, result.stderr) == (143, "", "")
