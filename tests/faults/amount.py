@@ -1,4 +1,7 @@
-"""How much the tests of faults try: some of it in CI, all of it where FAULTS=nightly."""
+"""How much the tests of faults try: a little in CI, many times as much where FAULTS=nightly.
+
+The places are drawn; FAULTS_SEED draws others.
+"""
 
 import os
 import random

@@ -64,7 +64,7 @@ def require_all_right(laboratory, database, place: Place, *, may_refuse: bool) -
 
 
 @settings(
-    max_examples=1000 if NIGHTLY else 15,
+    max_examples=300 if NIGHTLY else 15,
     derandomize=not NIGHTLY,
     deadline=None,
     database=None,

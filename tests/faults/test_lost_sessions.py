@@ -16,7 +16,7 @@ OTHER_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE d
 def places(laboratory: Laboratory, origin: str, number: int) -> list[Place]:
     """Some places in a start; at night all."""
     count = len(laboratory.undisturbed(origin).statements)
-    return some([Place(number, moment) for number in range(1, count + 1) for moment in MOMENTS], number)
+    return some([Place(number, moment) for number in range(1, count + 1) for moment in MOMENTS], number, nightly=100)
 
 
 @pytest.mark.parametrize("origin", ["empty", "damaged"])
@@ -83,7 +83,7 @@ def test_a_session_that_is_lost_before_a_file_is_replayed(laboratory):
     """It was taken for a bug (70): no file had begun that could be named."""
     undisturbed = laboratory.undisturbed("damaged")
     begins = [number for number, statement in enumerate(undisturbed.statements, start=1) if statement == "BEGIN"]
-    for number in some(begins, 6):
+    for number in some(begins, 6, nightly=40):
         place = Place(number, "before")
         with laboratory.database("damaged") as database, laboratory.telling(place, undisturbed):
             start, _ = laboratory.interrupted(
