@@ -1,6 +1,6 @@
 -- Bookkeeping of TimeTracker itself, beside the tables that yoyo keeps. Like those it stays at a rollback: there is
 -- nothing to take away, and the secret key must outlive it.
--- squawk-ignore-file adding-not-nullable-field
+-- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.
 SET LOCAL lock_timeout = '1s';
 
@@ -31,6 +31,19 @@ UPDATE startup_marks SET marked_at = DEFAULT WHERE marked_at IS NULL;
 ALTER TABLE startup_marks
     ALTER value SET NOT NULL,
     ALTER marked_at SET NOT NULL;
+
+-- What was found in a database of the predecessor when it was adopted, what was done, and what is left to decide.
+CREATE TABLE IF NOT EXISTS adoption_report (id SERIAL PRIMARY KEY);
+ALTER TABLE adoption_report
+    ADD COLUMN IF NOT EXISTS step VARCHAR(20),
+    ADD COLUMN IF NOT EXISTS object TEXT,
+    ADD COLUMN IF NOT EXISTS rows BIGINT,
+    ADD COLUMN IF NOT EXISTS detail TEXT;
+ALTER TABLE adoption_report
+    ALTER step SET NOT NULL,
+    ALTER object SET NOT NULL,
+    ALTER rows DROP NOT NULL,
+    ALTER detail SET NOT NULL;
 
 -- Generated secrets. Row security hides every row from all but the owner, from roles with SELECT and from
 -- pg_read_all_data too; a role that was given UPDATE as well, the app's, may read them. Nobody else may write.

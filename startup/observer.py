@@ -48,7 +48,7 @@ class Observer:
         self._close_beside()
 
     def begin(self, step: str) -> None:
-        """Name what is done from now on, such as 'applying 0006-time-entries'."""
+        """Name what is done from now on, such as 'applying 0010-time-entries'."""
         self._step, self._title, self.held_up_by = step, step[0].upper() + step[1:], ""
         progress.tell(step)
 

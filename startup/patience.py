@@ -40,7 +40,7 @@ class Patience:
         self._observer.__exit__(*raised)
 
     def run(self, id: str, step: str, attempt):
-        """Give what attempt() gives; `step` says what it does, such as 'applying 0006-time-entries'.
+        """Give what attempt() gives; `step` says what it does, such as 'applying 0010-time-entries'.
 
         Raises what attempt() raises unless it passes by itself, and that too once the time is over.
         """

@@ -4,7 +4,7 @@ _step = "reading the configuration"
 
 
 def tell(step: str) -> None:
-    """Say what begins now, such as 'applying 0006-time-entries'. Never an address, a password or a row."""
+    """Say what begins now, such as 'applying 0010-time-entries'. Never an address, a password or a row."""
     global _step
     _step = step
 

@@ -155,7 +155,7 @@ class TestATableThatHadToBeMadeAgain:
         result = serve(migrated)
         assert said(result, "MADE AGAIN") == [
             "warning: TABLE invoice_items WAS MISSING AND HAD TO BE MADE AGAIN, EMPTY; it was first made at"
-            " 2024-01-02 03:04:05 UTC by 0009-invoice-items. If it held rows, restore them from a backup"
+            " 2024-01-02 03:04:05 UTC by 0013-invoice-items. If it held rows, restore them from a backup"
         ]
         assert result.returncode == 0
 
@@ -189,7 +189,7 @@ class TestWhatCannotBeHealed:
         assert said(result, "Could not") == ["warning: Could not heal 1 difference: unique users.username"]
         (cause,) = said(result, "Replaying")
         assert cause == (
-            "warning: Replaying 0011-unique-keys failed: could not create unique index"
+            "warning: Replaying 0015-unique-keys failed: could not create unique index"
             ' "users_username_key" Key (username)=(admin) is duplicated'
         )
         assert "missing unique users.username" in errors_in(result)[0]
@@ -329,7 +329,7 @@ class TestALockThatIsNotToBeHad:
         assert result.returncode == 1
         (cause,) = said(result, "Replaying")
         assert cause.startswith(
-            f"warning: Replaying 0003-users failed: canceling statement due to lock timeout; pid {pid} (psql, "
+            f"warning: Replaying 0007-users failed: canceling statement due to lock timeout; pid {pid} (psql, "
         )
         assert said(result, "Could not heal") == [
             "warning: Could not heal 2 differences: column tasks.status, column users.role; the next start tries again"
@@ -413,7 +413,7 @@ class TestAConstraintThatIsNotValid:
             assert result.returncode == 0
             (warning,) = said(result, "stays NOT VALID")
             assert (
-                "0013-validate-foreign-keys: tasks_created_by_fkey stays NOT VALID: 1 rows of tasks break it" in warning
+                "0017-validate-foreign-keys: tasks_created_by_fkey stays NOT VALID: 1 rows of tasks break it" in warning
             )
             assert said(result, "Could not heal") == [
                 f"warning: Could not heal 1 difference: {self.KEY}; the next migrate tries again"

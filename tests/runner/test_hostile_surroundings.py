@@ -63,14 +63,14 @@ def test_a_start_that_waits_for_a_locked_table_heeds_sigterm(migrated, installat
 
 
 def test_an_edited_file_is_never_replayed_to_heal(migrated, installation):
-    file = installation.sql / "0010-analytics.sql"
+    file = installation.sql / "0014-analytics.sql"
     file.write_text(file.read_text() + "\nDELETE FROM analytics;\n")
     migrated.execute(
         "INSERT INTO analytics VALUES ('2026-01-01', 'starts', 1); ALTER TABLE users ALTER role DROP DEFAULT"
     )
     result = installation.run("migrate", database=migrated)
     assert result.returncode == 1
-    assert "0010-analytics.sql was edited after it had been applied" in result.stderr
+    assert "0014-analytics.sql was edited after it had been applied" in result.stderr
     assert "Healing" not in result.stderr
     assert migrated.query("SELECT count(*) FROM analytics") == [(1,)]
 

@@ -322,6 +322,6 @@ def test_a_file_gives_up_when_another_session_holds_the_table(applied, connect):
     holder, waiter = connect(applied), connect(applied)
     with holder.cursor() as cursor:
         cursor.execute("LOCK TABLE users IN ACCESS SHARE MODE")
-    short = (ROOT / "sql" / "0003-users.sql").read_text("ascii").replace("'1s'", "'50ms'")
+    short = (ROOT / "sql" / "0007-users.sql").read_text("ascii").replace("'1s'", "'50ms'")
     with waiter.cursor() as cursor, pytest.raises(psycopg2.errors.LockNotAvailable):
         cursor.execute(short)

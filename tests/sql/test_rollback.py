@@ -200,7 +200,7 @@ class TestTheArchive:
         result = yoyo(filled, "rollback", "--revision", "0003")
         assert result.returncode != 0
         assert grant in said(result)
-        assert "A         0003-users " in yoyo(filled, "list").stdout
+        assert "A         0007-users " in yoyo(filled, "list").stdout
         filled.execute(grant, user="postgres")
         assert filled.query("SELECT archive_table('users')") == [("moved users to public_archive, 3 rows",)]
 
@@ -235,7 +235,7 @@ class TestTheArchive:
 
     def test_stops_a_migration_that_finds_the_table_in_both_places(self, filled):
         filled.execute("SELECT archive_table('users'); CREATE TABLE users (id INTEGER)")
-        file = (ROOT / "sql" / "0003-users.sql").read_text("ascii")
+        file = (ROOT / "sql" / "0007-users.sql").read_text("ascii")
         self.refuse(filled, "users is in the schema public and, from a rollback, in public_archive", sql=file)
 
     def test_of_somebody_else_is_neither_used_nor_taken_for_ours(self, filled, database, run_runner):

@@ -1,4 +1,4 @@
--- depends: 0007-settings
+-- depends: 0011-settings
 -- Invoices: what a client is asked to pay. The client's data is copied, so that a sent invoice stays as it was.
 -- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

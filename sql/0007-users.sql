@@ -1,4 +1,4 @@
--- depends: 0002-functions
+-- depends: 0006-adopt-values
 -- Users: who tracks time; the role says what they may see and change.
 -- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

@@ -1,4 +1,4 @@
--- depends: 0011-unique-keys
+-- depends: 0015-unique-keys
 -- Foreign keys: what happens to the rows that refer to a deleted one.
 -- A key is told by its column and its target, not by its name; one with another action is replaced.
 -- They go in NOT VALID, so that no writer waits while their rows are looked at; the next file does that.

@@ -1,4 +1,4 @@
--- depends: 0008-invoices
+-- depends: 0012-invoices
 -- Invoice items: the lines of an invoice, each with the time entries that it bills.
 -- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

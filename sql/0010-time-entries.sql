@@ -1,4 +1,4 @@
--- depends: 0005-tasks
+-- depends: 0009-tasks
 -- Time entries: the tracked time itself. A running timer is a row whose end_time is NULL.
 -- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

@@ -1,4 +1,4 @@
--- depends: 0003-users
+-- depends: 0007-users
 -- Projects: what time is spent on, and for which client.
 -- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

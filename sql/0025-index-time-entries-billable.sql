@@ -1,5 +1,5 @@
 -- transactional: false
--- depends: 0018-index-time-entries-start-time
+-- depends: 0024-index-time-entries-start-time
 -- Finds the entries that can go on an invoice. Built beside the writers, as time_entries is large.
 -- squawk-ignore-file require-lock-timeout
 -- A timeout would leave the index invalid; drop_invalid_index() switches it off.

@@ -1,4 +1,4 @@
--- depends: 0013-validate-foreign-keys
+-- depends: 0017-validate-foreign-keys
 -- Indexes of the small tables: what the pages filter and join by. Those of time_entries have files of their own.
 -- squawk-ignore-file require-concurrent-index-creation
 -- Building them takes no time worth the mention, as these tables are small.

@@ -1,5 +1,5 @@
 -- transactional: false
--- depends: 0015-index-time-entries-user-id
+-- depends: 0021-index-time-entries-user-id
 -- Finds the entries of one project, for its page and its invoices. Built beside the writers, as time_entries is large.
 -- squawk-ignore-file require-lock-timeout
 -- A timeout would leave the index invalid; drop_invalid_index() switches it off.

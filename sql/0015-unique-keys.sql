@@ -1,4 +1,4 @@
--- depends: 0010-analytics
+-- depends: 0014-analytics
 -- Unique keys: no two users of one name, no two invoices of one number.
 -- A unique index that an older release made under another name serves as well.
 SET LOCAL lock_timeout = '1s';

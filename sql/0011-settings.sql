@@ -1,4 +1,4 @@
--- depends: 0006-time-entries
+-- depends: 0010-time-entries
 -- Settings: one row for the whole installation, with its company's data and the defaults of its invoices.
 -- squawk-ignore-file adding-not-nullable-field
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

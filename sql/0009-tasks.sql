@@ -1,4 +1,4 @@
--- depends: 0004-projects
+-- depends: 0008-projects
 -- Tasks: the pieces of work within a project, who does them and until when.
 -- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

@@ -1,5 +1,5 @@
 -- transactional: false
--- depends: 0016-index-time-entries-project-id
+-- depends: 0022-index-time-entries-project-id
 -- Finds the entries of one task. Built beside the writers, as time_entries is large.
 -- squawk-ignore-file require-lock-timeout
 -- A timeout would leave the index invalid; drop_invalid_index() switches it off.

@@ -1,4 +1,4 @@
--- depends: 0012-foreign-keys
+-- depends: 0016-foreign-keys
 -- validates: constraints
 -- Looks at the rows of the foreign keys that are NOT VALID, while writers go on; the next migrate tries again where some
 -- rows break a key.

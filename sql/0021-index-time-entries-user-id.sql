@@ -1,5 +1,5 @@
 -- transactional: false
--- depends: 0014-indexes
+-- depends: 0020-adoption-end
 -- Finds the entries of one user. Built beside the writers, as time_entries is large.
 -- squawk-ignore-file require-lock-timeout
 -- A timeout would leave the index invalid; drop_invalid_index() switches it off.

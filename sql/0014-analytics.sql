@@ -1,4 +1,4 @@
--- depends: 0009-invoice-items
+-- depends: 0013-invoice-items
 -- Analytics: counters by day, kept here and sent nowhere; settings.allow_analytics switches them off.
 -- squawk-ignore-file adding-not-nullable-field
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.

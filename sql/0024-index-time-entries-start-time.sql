@@ -1,5 +1,5 @@
 -- transactional: false
--- depends: 0017-index-time-entries-task-id
+-- depends: 0023-index-time-entries-task-id
 -- Finds the entries of a day, a week or a month. Built beside the writers, as time_entries is large.
 -- squawk-ignore-file require-lock-timeout
 -- A timeout would leave the index invalid; drop_invalid_index() switches it off.

@@ -1,4 +1,4 @@
--- depends: 0019-index-time-entries-billable
+-- depends: 0018-indexes
 -- Every table with updated_at keeps it by itself. OR REPLACE also enables a trigger that was disabled.
 SET LOCAL lock_timeout = '1s';
 

@@ -1,0 +1,15 @@
+-- depends: 0019-updated-at-triggers
+-- The end of an adoption: what is left to decide is reported, and the functions of 0003-adoption-functions go.
+SET LOCAL lock_timeout = '1s';
+
+UPDATE startup_marks SET value = 'done' WHERE name = 'adoption' AND value = 'begun';
+
+DROP FUNCTION
+    adoption_fill(TEXT, TEXT, TEXT, TEXT, TEXT),
+    adoption_obstacle(TEXT, TEXT, TEXT, TEXT, TEXT),
+    adoption_rows(TEXT, TEXT),
+    adoption_note(TEXT, TEXT, BIGINT, TEXT),
+    adoption_has(TEXT, TEXT),
+    adoption_table(TEXT),
+    adoption_is_due(),
+    adoption_target();
