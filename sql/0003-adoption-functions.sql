@@ -1,6 +1,7 @@
 -- depends: 0002-functions
 -- Functions for databases of the predecessor, used by the next three files and dropped by 0020-adoption-end.
--- Such a database has tables, and no ledger of ours. Nothing here does anything on another one, nor a second time.
+-- Such a database has tables, and no ledger of ours. On another one those files do nothing, nor a second time: the mark
+-- 'adoption' says 'begun' while they are at it.
 SET LOCAL lock_timeout = '1s';
 
 -- The columns to arrive at, as this version made them: later migrations go on from there. A test compares them with the
@@ -105,11 +106,6 @@ VALUES
     ('invoice_items', 'total_amount', 'numeric(10,2)', 'refused', false),
     ('invoice_items', 'time_entry_ids', 'character varying(500)', 'allowed', false),
     ('invoice_items', 'created_at', 'timestamp without time zone', 'allowed', false)
-$$;
-
--- Whether this database is to be adopted: 0004-adopt-names notes it, 0020-adoption-end that it was done.
-CREATE OR REPLACE FUNCTION adoption_is_due() RETURNS BOOLEAN LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun');
 $$;
 
 -- A table of the schema in use; NULL where there is none.
