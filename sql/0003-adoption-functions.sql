@@ -112,7 +112,7 @@ $$;
 CREATE OR REPLACE FUNCTION adoption_table(table_name TEXT) RETURNS REGCLASS LANGUAGE sql STABLE AS $$
     SELECT oid::regclass
     FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relname = table_name AND relkind IN ('r', 'p');
+    WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname = table_name AND relkind IN ('r', 'p');
 $$;
 
 CREATE OR REPLACE FUNCTION adoption_has(table_name TEXT, column_name TEXT) RETURNS BOOLEAN LANGUAGE sql STABLE AS $$

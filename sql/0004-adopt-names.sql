@@ -7,12 +7,18 @@ SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Decided once, before any table is made: where there is none, nothing is ever adopted.
 DO $$
+DECLARE
+    is_ours BOOLEAN := false;
 BEGIN
-    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption') THEN
-        INSERT INTO startup_marks (name, value)
-        SELECT 'adoption', CASE count(adoption_table(table_name)) WHEN 0 THEN 'nothing to adopt' ELSE 'begun' END
-        FROM adoption_target();
+    IF EXISTS (SELECT FROM startup_marks WHERE name = 'adoption') THEN
+        RETURN;
     END IF;
+    IF to_regclass('_yoyo_migration') IS NOT NULL THEN  -- the marks were lost: healing makes their table anew
+        EXECUTE 'SELECT EXISTS (SELECT FROM _yoyo_migration WHERE migration_id = ''0007-users'')' INTO is_ours;
+    END IF;
+    INSERT INTO startup_marks (name, value)
+    SELECT 'adoption', CASE WHEN is_ours OR count(adoption_table(table_name)) = 0 THEN 'nothing to adopt' ELSE 'begun' END
+    FROM adoption_target();
 END;
 $$;
 
@@ -76,7 +82,7 @@ BEGIN
     FOR found IN
         SELECT string_agg(relname, ', ' ORDER BY relname) AS names
         FROM pg_class
-        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND relname !~ '^_?yoyo_'
+        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p') AND relname !~ '^_?yoyo_'
             AND relname <> ALL (ours || '{migration_hashes, startup_marks, app_secrets, adoption_report}')
         HAVING count(*) > 0
     LOOP
@@ -268,7 +274,7 @@ BEGIN
         FROM pg_class
         LEFT JOIN pg_index ON indexrelid = pg_class.oid
         LEFT JOIN (SELECT DISTINCT table_name FROM adoption_target()) AS tables ON adoption_table(tables.table_name) = indrelid
-        WHERE relnamespace = current_schema()::regnamespace AND relname = wanted.name;
+        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname = wanted.name;
         IF FOUND AND taken.table_name IS NULL THEN
             PERFORM adoption_note('left alone', pg_catalog.format('index %s.%s', wanted.table_name, wanted.name), NULL, pg_catalog.format(
                 'something that is not TimeTracker''s bears its name, so it is not made. To mend that: rename %s, then python runner.py migrate', taken.qualified

@@ -125,7 +125,7 @@ def test_back_filling_fills_with_the_default_and_keeps_updated_at(connection, re
 DAMAGES = {
     "tables and columns": [
         "DROP TABLE invoice_items",
-        "DROP TABLE analytics, app_secrets, migration_hashes, startup_marks",
+        "DROP TABLE analytics, app_secrets, migration_hashes",
         "ALTER TABLE time_entries DROP COLUMN notes",
         "ALTER TABLE time_entries DROP COLUMN task_id",
         "ALTER TABLE settings DROP COLUMN company_name",
@@ -311,7 +311,7 @@ def test_tables_of_another_schema_are_left_alone(database, connect, replay):
         replay(connection)
         connection.commit()
         cursor.execute("SELECT FROM pg_tables WHERE schemaname = 'timetracker'")
-        assert cursor.rowcount == 11
+        assert cursor.rowcount == 12
         cursor.execute("SELECT FROM pg_index WHERE NOT indisvalid")
         assert cursor.rowcount == 2
         cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = 'public'")
