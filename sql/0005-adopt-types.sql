@@ -4,15 +4,15 @@
 SET LOCAL lock_timeout = '1s';
 SET LOCAL timetracker.keep_updated_at = 'on';
 
--- The columns of another type than today's, which is neither the same nor wider. `found` is the type below a domain,
+-- The columns of another type than today's, which is neither the same nor wider. `base_type` is the type below a domain,
 -- which never stays: its rules are not ours. `kind` is what there is to read: number, text, boolean, date, timestamp,
 -- timestamptz, or other.
 CREATE OR REPLACE FUNCTION adoption_differing()
 RETURNS TABLE (
-    table_name TEXT, column_name TEXT, relation REGCLASS, attnum SMALLINT, declared TEXT, found TEXT, kind TEXT, wanted TEXT,
+    table_name TEXT, column_name TEXT, relation REGCLASS, attnum SMALLINT, declared TEXT, base_type TEXT, kind TEXT, wanted TEXT,
     is_enough BOOLEAN
 ) LANGUAGE sql STABLE AS $$
-    SELECT target.table_name, target.column_name, relation, attnum, format_type(atttypid, atttypmod), found,
+    SELECT target.table_name, target.column_name, relation, attnum, format_type(atttypid, atttypmod), base_type,
         CASE
             WHEN base IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) THEN 'number'
             WHEN base IN ('numeric'::regtype, 'real'::regtype, 'double precision'::regtype) THEN 'number'
@@ -32,25 +32,25 @@ RETURNS TABLE (
             UNION ALL
             SELECT typbasetype, typtypmod FROM below JOIN pg_type ON oid = type WHERE typtype = 'd'
         )
-        SELECT oid AS base, typcategory AS base_category, typtype AS base_kind, format_type(type, modifier) AS found
+        SELECT oid AS base, typcategory AS base_category, typtype AS base_kind, format_type(type, modifier) AS base_type
         FROM below
         JOIN pg_type ON oid = type
         WHERE typtype <> 'd'
     ) AS without_domain
     CROSS JOIN LATERAL regexp_match(target.type, '\((\d+)(?:,(\d+))?') AS bounds
-    CROSS JOIN LATERAL regexp_match(found, '\((\d+)(?:,(-?\d+))?') AS bounds_found
+    CROSS JOIN LATERAL regexp_match(base_type, '\((\d+)(?:,(-?\d+))?') AS bounds_there
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN target.type = 'integer' THEN base IN ('integer'::regtype, 'bigint'::regtype)
             WHEN target.type LIKE 'numeric%' THEN base = 'numeric'::regtype AND (
-                bounds_found IS NULL
-                OR bounds_found[1]::int - bounds_found[2]::int >= bounds[1]::int - bounds[2]::int
-                AND bounds_found[2]::int >= bounds[2]::int
+                bounds_there IS NULL
+                OR bounds_there[1]::int - bounds_there[2]::int >= bounds[1]::int - bounds[2]::int
+                AND bounds_there[2]::int >= bounds[2]::int
             )
-            WHEN target.type = 'text' THEN found IN ('text', 'character varying')
-            WHEN target.type LIKE 'character varying%' THEN found IN ('text', 'character varying')
-                OR base = 'character varying'::regtype AND bounds_found[1]::int >= bounds[1]::int
-            ELSE found = target.type
+            WHEN target.type = 'text' THEN base_type IN ('text', 'character varying')
+            WHEN target.type LIKE 'character varying%' THEN base_type IN ('text', 'character varying')
+                OR base = 'character varying'::regtype AND bounds_there[1]::int >= bounds[1]::int
+            ELSE base_type = target.type
         END AS is_enough
     ) AS compared
     WHERE NOT is_enough OR base <> atttypid;
@@ -59,14 +59,14 @@ $$;
 -- The types that a column could have, the best first: `fits` is a condition that every value but NULL has to meet, NULL
 -- if all of them do; `reading` is the value as it will be, NULL where PostgreSQL's own conversion is it.
 -- Both are read outside this file too: they are part of the advice. What does not match is not cast, so nothing fails.
-CREATE OR REPLACE FUNCTION adoption_candidates(column_name TEXT, found TEXT, kind TEXT, wanted TEXT, is_enough BOOLEAN)
+CREATE OR REPLACE FUNCTION adoption_candidates(column_name TEXT, base_type TEXT, kind TEXT, wanted TEXT, is_enough BOOLEAN)
 RETURNS TABLE (type TEXT, fits TEXT, reading TEXT, is_utc BOOLEAN) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     own TEXT := quote_ident(column_name);
     -- In "C" no letter or digit but those of ASCII matches, and no collation of the column's own gets in between.
     own_text TEXT := pg_catalog.format('%I::text COLLATE "C"', column_name);
     bounds INTEGER[] := regexp_match(wanted, '\((\d+)(?:,(\d+))?');
-    bounds_found INTEGER[] := regexp_match(found, '\((\d+)(?:,(-?\d+))?');
+    bounds_there INTEGER[] := regexp_match(base_type, '\((\d+)(?:,(-?\d+))?');
     -- Of a length that numeric holds whatever the exponent.
     number_pattern TEXT := '^\s*([-+]?(\d+\.?\d*|\.\d+)(e[-+]?0*\d{1,4})?|nan|[-+]?inf(inity)?)\s*$';
     boolean_pattern TEXT := '^\s*(t|tr|tru|true|y|ye|yes|on|1|f|fa|fal|fals|false|n|no|of|off|0)\s*$';
@@ -78,43 +78,52 @@ DECLARE
     zone_pattern TEXT := ' ?(z|[-+](0\d|1[0-4])(:?[0-5]\d)?)';
     local_pattern TEXT := pg_catalog.format('^\s*%s(%s)?\s*$', date_pattern, time_pattern);
     zoned_pattern TEXT := pg_catalog.format('^\s*%s%s%s\s*$', date_pattern, time_pattern, zone_pattern);
+    -- The shortest text of a floating-point number is the number that somebody wrote.
+    cast_number TEXT := pg_catalog.format(
+        CASE WHEN kind = 'text' OR base_type IN ('real', 'double precision') THEN '%I::text::numeric' ELSE '%I::numeric' END, column_name
+    );
     number TEXT;
     moments TEXT[];
+    cast_moments TEXT[];
     digits INTEGER;
     scale INTEGER;
 BEGIN
     IF is_enough THEN
-        RETURN QUERY VALUES (found, NULL, NULL, false);
+        RETURN QUERY VALUES (base_type, NULL, NULL, false);
         RETURN;
     END IF;
 
-    -- The shortest text of a floating-point number is the number that somebody wrote.
-    number := CASE
-        WHEN found IN ('real', 'double precision') THEN pg_catalog.format('%s::text::numeric', own)
-        WHEN kind = 'number' THEN pg_catalog.format('%s::numeric', own)
-        WHEN kind = 'text' THEN pg_catalog.format(
-            '(CASE WHEN length(%s) < 4000 AND %s ~* %L THEN %s::text::numeric END)', own_text, own_text, number_pattern, own
+    number := CASE kind
+        WHEN 'number' THEN cast_number
+        WHEN 'text' THEN pg_catalog.format(
+            '(CASE WHEN length(%s) < 4000 AND %s ~* %L THEN %s END)', own_text, own_text, number_pattern, cast_number
         )
     END;
-    moments := CASE
-        WHEN kind = 'timestamp' THEN ARRAY[own]
-        WHEN kind = 'timestamptz' THEN ARRAY[pg_catalog.format('(%s AT TIME ZONE ''UTC'')', own)]
-        WHEN kind = 'text' THEN ARRAY[
-            pg_catalog.format('(CASE WHEN %s ~* %L THEN %s::text::timestamp END)', own_text, local_pattern, own),
-            pg_catalog.format('(CASE WHEN %s ~* %L THEN %s::text::timestamptz AT TIME ZONE ''UTC'' END)', own_text, zoned_pattern, own)
+    cast_moments := CASE kind
+        WHEN 'timestamp' THEN ARRAY[own]
+        WHEN 'timestamptz' THEN ARRAY[pg_catalog.format('(%s AT TIME ZONE ''UTC'')', own)]
+        WHEN 'text' THEN ARRAY[
+            pg_catalog.format('(%s::text::timestamp)', own), pg_catalog.format('(%s::text::timestamptz AT TIME ZONE ''UTC'')', own)
         ]
     END;
+    moments := CASE kind
+        WHEN 'text' THEN ARRAY[
+            pg_catalog.format('(CASE WHEN %s ~* %L THEN %s END)', own_text, local_pattern, cast_moments[1]),
+            pg_catalog.format('(CASE WHEN %s ~* %L THEN %s END)', own_text, zoned_pattern, cast_moments[2])
+        ]
+        ELSE cast_moments
+    END;
 
-    IF wanted = 'integer' AND found = 'smallint' THEN
+    IF wanted = 'integer' AND base_type = 'smallint' THEN
         RETURN QUERY VALUES (wanted, NULL, NULL, false);
     ELSIF wanted = 'integer' AND number IS NOT NULL THEN
         RETURN QUERY
         SELECT integers.type, pg_catalog.format('%1$s BETWEEN %2$s AND %3$s AND %1$s = trunc(%1$s)', number, -highest - 1, highest),
-            pg_catalog.format('%s::%s', number, integers.type), false
+            pg_catalog.format('%s::%s', cast_number, integers.type), false
         FROM (VALUES ('integer', 2147483647::numeric), ('bigint', 9223372036854775807)) AS integers (type, highest);
-    ELSIF wanted LIKE 'numeric%' AND found LIKE 'numeric(%' THEN
-        scale := GREATEST(bounds[2], bounds_found[2]);
-        digits := GREATEST(bounds[1] - bounds[2], bounds_found[1] - bounds_found[2]) + scale;
+    ELSIF wanted LIKE 'numeric%' AND base_type LIKE 'numeric(%' THEN
+        scale := GREATEST(bounds[2], bounds_there[2]);
+        digits := GREATEST(bounds[1] - bounds[2], bounds_there[1] - bounds_there[2]) + scale;
         RETURN QUERY VALUES (pg_catalog.format('numeric(%s,%s)', digits, scale), NULL, NULL, false);
     ELSIF wanted LIKE 'numeric%' AND number IS NOT NULL THEN
         RETURN QUERY VALUES
@@ -123,13 +132,13 @@ BEGIN
                 pg_catalog.format(
                     '(%1$s = ''NaN'' OR abs(%1$s) < 1%2$s AND %1$s = round(%1$s, %3$s))', number, repeat('0', bounds[1] - bounds[2]), bounds[2]
                 ),
-                number, false
+                cast_number, false
             ),
-            ('numeric', pg_catalog.format('%s IS NOT NULL', number), number, false);
+            ('numeric', pg_catalog.format('%s IS NOT NULL', number), cast_number, false);
     ELSIF wanted = 'text' AND kind <> 'other' THEN
         RETURN QUERY VALUES (wanted, NULL, pg_catalog.format('%s::text', own), false);
-    ELSIF wanted LIKE 'character varying%' AND found LIKE 'character%' THEN
-        RETURN QUERY VALUES (pg_catalog.format('character varying(%s)', GREATEST(bounds[1], bounds_found[1])), NULL, NULL, false);
+    ELSIF wanted LIKE 'character varying%' AND base_type LIKE 'character%' THEN
+        RETURN QUERY VALUES (pg_catalog.format('character varying(%s)', GREATEST(bounds[1], bounds_there[1])), NULL, NULL, false);
     ELSIF wanted LIKE 'character varying%' AND kind <> 'other' THEN
         RETURN QUERY VALUES
             (wanted, pg_catalog.format('char_length(%s::text) <= %s', own, bounds[1]), pg_catalog.format('%s::text', own), false),
@@ -140,26 +149,28 @@ BEGIN
         RETURN QUERY VALUES (wanted, pg_catalog.format('%s ~* %L', own_text, boolean_pattern), pg_catalog.format('%s::text::boolean', own), false);
     ELSIF wanted = 'date' AND moments IS NOT NULL THEN
         RETURN QUERY
-        SELECT wanted, pg_catalog.format('%1$s = date_trunc(''day'', %1$s)', moment), pg_catalog.format('%s::date', moment),
+        SELECT wanted, pg_catalog.format('%1$s = date_trunc(''day'', %1$s)', moment), pg_catalog.format('%s::date', cast_moment),
             kind = 'timestamptz' OR position = 2
-        FROM unnest(moments) WITH ORDINALITY AS readings (moment, position);
+        FROM unnest(moments, cast_moments) WITH ORDINALITY AS readings (moment, cast_moment, position);
     ELSIF wanted = 'timestamp without time zone' AND kind IN ('timestamp', 'timestamptz') THEN
         RETURN QUERY VALUES (wanted, NULL, NULL, kind = 'timestamptz');  -- the session is in UTC, and the rows stay as they are
     ELSIF wanted = 'timestamp without time zone' AND kind = 'date' THEN
         RETURN QUERY VALUES (wanted, pg_catalog.format('(%1$s <= ''294276-12-31'' OR %1$s = ''infinity'')', own), own, false);
     ELSIF wanted = 'timestamp without time zone' AND moments IS NOT NULL THEN
         RETURN QUERY
-        SELECT wanted, pg_catalog.format('%s IS NOT NULL', moment), moment, position = 2
-        FROM unnest(moments) WITH ORDINALITY AS readings (moment, position);
+        SELECT wanted, pg_catalog.format('%s IS NOT NULL', moment), cast_moment, position = 2
+        FROM unnest(moments, cast_moments) WITH ORDINALITY AS readings (moment, cast_moment, position);
     ELSE
         RETURN QUERY VALUES (wanted, 'false', pg_catalog.format('NULL::%s', wanted), false);
     END IF;
 END;
 $$;
 
--- What depends on a column and can forbid another type, as SQL that takes it away and SQL that makes it anew.
+-- What depends on a column and can forbid another type, as SQL that takes it away and SQL that makes it anew. `reason`:
+-- PostgreSQL carries checks and indexes over where the new type has the same operators, foreign keys where both types
+-- can be compared, and nothing else.
 CREATE OR REPLACE FUNCTION adoption_dependents(relation REGCLASS, attnum SMALLINT)
-RETURNS TABLE (take_away TEXT, make_anew TEXT) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (take_away TEXT, make_anew TEXT, reason TEXT) LANGUAGE sql STABLE AS $$
     WITH RECURSIVE viewed AS (
         SELECT ev_class, ev_type, rulename, pg_rewrite.oid AS rule, 1 AS depth
         FROM pg_depend
@@ -172,53 +183,67 @@ RETURNS TABLE (take_away TEXT, make_anew TEXT) LANGUAGE sql STABLE AS $$
         JOIN pg_rewrite AS above ON above.oid = objid AND above.ev_class <> viewed.ev_class
         WHERE viewed.rulename = '_RETURN'
     ),
-    dependent (take_away, make_anew, position) AS (
+    dependent (take_away, make_anew, reason, position) AS (
         SELECT pg_catalog.format('DROP %s %s', what, ev_class::regclass),
-            pg_catalog.format('CREATE %s %s AS %s', what, ev_class::regclass, btrim(pg_get_viewdef(ev_class), E' \n;')), -max(depth)
+            pg_catalog.format('CREATE %s %s AS %s', what, ev_class::regclass, btrim(pg_get_viewdef(ev_class), E' \n;')), 'use', -max(depth)
         FROM viewed
         JOIN pg_class ON oid = ev_class
         CROSS JOIN LATERAL (SELECT CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END) AS kinds (what)
         WHERE rulename = '_RETURN'
         GROUP BY ev_class, what
         UNION ALL
-        SELECT DISTINCT pg_catalog.format('DROP RULE %I ON %s', rulename, ev_class::regclass), btrim(pg_get_ruledef(rule), E' \n;'), 1
+        SELECT DISTINCT pg_catalog.format('DROP RULE %I ON %s', rulename, ev_class::regclass), btrim(pg_get_ruledef(rule), E' \n;'), 'use', 1
         FROM viewed
         WHERE rulename <> '_RETURN'
         UNION ALL
         SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', relation, conname),
-            pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, conname, pg_get_constraintdef(oid)), 1
+            pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, conname, pg_get_constraintdef(oid)), 'operators', 1
         FROM pg_constraint
         WHERE conrelid = relation AND contype IN ('c', 'x') AND attnum = ANY (conkey)
         UNION ALL
-        SELECT DISTINCT pg_catalog.format('DROP INDEX %s', indexrelid::regclass), pg_get_indexdef(indexrelid), 1
+        SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname),
+            pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)), 'comparison', 1
+        FROM pg_constraint
+        WHERE contype = 'f' AND (conrelid = relation AND attnum = ANY (conkey) OR confrelid = relation AND attnum = ANY (confkey))
+        UNION ALL
+        SELECT DISTINCT pg_catalog.format('DROP INDEX %s', indexrelid::regclass), pg_get_indexdef(indexrelid), 'operators', 1
         FROM pg_depend
         JOIN pg_index ON indexrelid = objid AND (indpred IS NOT NULL OR indexprs IS NOT NULL)
         WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = attnum
         UNION ALL
-        SELECT DISTINCT pg_catalog.format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass), pg_get_triggerdef(pg_trigger.oid), 1
+        SELECT DISTINCT pg_catalog.format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass), pg_get_triggerdef(pg_trigger.oid), 'use', 1
         FROM pg_depend
         JOIN pg_trigger ON pg_trigger.oid = objid
         WHERE classid = 'pg_trigger'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = attnum
         UNION ALL
         SELECT DISTINCT pg_catalog.format('DROP POLICY %I ON %s', polname, polrelid::regclass),
-            'CREATE POLICY of the same name', 1
+            pg_catalog.format(
+                'CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', polname, polrelid::regclass,
+                CASE WHEN polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE role::regrole::text END, ', ') FROM unnest(polroles) AS role),
+                ' USING (' || pg_get_expr(polqual, polrelid) || ')', ' WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')'
+            ), 'use', 1
         FROM pg_depend
         JOIN pg_policy ON pg_policy.oid = objid
         WHERE classid = 'pg_policy'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = attnum
         UNION ALL
         SELECT DISTINCT pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION', relation, attname),
-            'its GENERATED ALWAYS AS expression', 1
+            pg_catalog.format('%I %s GENERATED ALWAYS AS (%s) STORED', attname, format_type(atttypid, atttypmod), pg_get_expr(adbin, adrelid)),
+            'use', 1
         FROM pg_depend
         JOIN pg_attrdef ON pg_attrdef.oid = objid
         JOIN pg_attribute ON attrelid = adrelid AND pg_attribute.attnum = adnum AND attgenerated <> ''
         WHERE classid = 'pg_attrdef'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = relation
             AND refobjsubid = adoption_dependents.attnum
         UNION ALL
-        SELECT DISTINCT pg_catalog.format('DROP ROUTINE %s', objid::regprocedure), pg_get_functiondef(objid), 1
+        SELECT DISTINCT pg_catalog.format('DROP ROUTINE %s', objid::regprocedure), pg_get_functiondef(objid), 'use', 1
         FROM pg_depend
         WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = relation AND refobjsubid = attnum
     )
-    SELECT take_away, regexp_replace(make_anew, '\s*\n\s*', ' ', 'g') FROM dependent ORDER BY position, take_away;
+    SELECT take_away, regexp_replace(make_anew, '\s*\n\s*', ' ', 'g'), reason
+    FROM dependent
+    ORDER BY position, take_away;
 $$;
 
 -- The SQL of a change, with a line of the report; or what is in the way, noted by adoption_obstacle().
@@ -246,7 +271,7 @@ BEGIN
 
     FOR candidate IN
         SELECT *
-        FROM adoption_candidates(differing.column_name, differing.found, differing.kind, differing.wanted, differing.is_enough)
+        FROM adoption_candidates(differing.column_name, differing.base_type, differing.kind, differing.wanted, differing.is_enough)
     LOOP
         unfit := pg_catalog.format('%s IS NOT NULL AND (%s) IS NOT TRUE', own, COALESCE(candidate.fits, 'true'));
         EXECUTE pg_catalog.format('SELECT count(%s), count(*) FILTER (WHERE %s) FROM %s', own, unfit, differing.relation)
@@ -257,7 +282,10 @@ BEGIN
             EXIT;
         END IF;
         unfit_all := unfit_all || unfit;
-        unfit_first := COALESCE(unfit_first, (adoption_rows(differing.table_name, unfit)).shown);
+        IF unfit_first IS NULL AND adoption_has(differing.table_name, 'id') THEN
+            unfit_first := pg_catalog.format('the values of %s', (adoption_rows(differing.table_name, unfit)).shown);
+        END IF;
+        unfit_first := COALESCE(unfit_first, pg_catalog.format('%s of its values', unfit_count));
     END LOOP;
 
     IF new_type IS NULL THEN
@@ -271,7 +299,7 @@ BEGIN
         detail := detail || ', in UTC';
     END IF;
     IF unfit_first IS NOT NULL AND new_type <> differing.wanted THEN
-        detail := pg_catalog.format('%s, not %s, which cannot hold the values of %s', detail, differing.wanted, unfit_first);
+        detail := pg_catalog.format('%s, not %s, which cannot hold %s', detail, differing.wanted, unfit_first);
     ELSIF new_type <> differing.wanted THEN
         detail := pg_catalog.format('%s, which is wider than %s', detail, differing.wanted);
     END IF;
@@ -306,7 +334,7 @@ BEGIN
     LOOP
         EXECUTE pg_catalog.format(
             'SELECT bool_and((%s) IS NOT FALSE) FROM (VALUES (0::%s), (1)) AS %I (%s)',
-            superfluous.condition, differing.found, differing.table_name, own
+            superfluous.condition, differing.base_type, differing.table_name, own
         ) INTO holds;
         IF holds THEN
             action := pg_catalog.format('DROP CONSTRAINT %I, %s', superfluous.conname, action);
@@ -350,18 +378,18 @@ DECLARE
 BEGIN
     EXECUTE pg_catalog.format('SELECT count(*) AS row_count FROM %s WHERE %s', differing.relation, nobody_reads) INTO breaking;
     IF breaking.row_count = 0 THEN  -- some read as local times, the others with their zone
-        condition := unfit[1];
-        what := 'values with a time zone beside others without one';
+        condition := unfit[2];
+        what := 'values without a time zone beside others with one';
     END IF;
     mend := CASE
         WHEN differing.kind = 'other' AND (is_required OR nulls = 'refused') THEN pg_catalog.format(
             'ALTER TABLE %s ALTER COLUMN %s TYPE %s USING %s -- with an expression in place of the last word that says what the values mean',
             differing.relation, own, differing.wanted,
-            CASE WHEN differing.found LIKE 'interval%' THEN pg_catalog.format('extract(epoch FROM %s)', own) ELSE own END
+            CASE WHEN differing.base_type LIKE 'interval%' THEN pg_catalog.format('extract(epoch FROM %s)', own) ELSE own END
         )
         WHEN breaking.row_count = 0 THEN pg_catalog.format(
-            'UPDATE %s SET %s = concat(left(btrim(%s), 10), '' '', COALESCE(NULLIF(substr(btrim(%s), 12), ''''), ''00:00''), ''+00'') WHERE NOT (%s)'
-            ' -- if those without one are in UTC',
+            'UPDATE %s SET %s = concat(left(btrim(%s), 10), '' '', COALESCE(NULLIF(substr(btrim(%s), 12), ''''), ''00:00''), ''+00'') WHERE %s'
+            ' -- if they are in UTC too',
             differing.relation, own, own, own, '%s'
         )
         WHEN is_required OR nulls = 'refused' THEN pg_catalog.format(
@@ -398,6 +426,7 @@ DECLARE
     part RECORD;
     foreign_keys JSONB;
     one JSONB;
+    every_value_fits BOOLEAN;
     obstacles JSONB := '[]';
     message TEXT;
     message_detail TEXT;
@@ -408,10 +437,13 @@ BEGIN
 
     SELECT jsonb_agg(to_jsonb(choice) || pg_catalog.jsonb_build_object(
         'table_name', table_name, 'column_name', column_name, 'relation', relation, 'attnum', attnum
-    ) ORDER BY relation, attnum) INTO plan
+    ) ORDER BY relation, attnum) FILTER (WHERE action IS NOT NULL), bool_and(action IS NOT NULL)
+    INTO plan, every_value_fits
     FROM adoption_differing() AS differing
-    CROSS JOIN LATERAL adoption_choice(differing) AS choice
-    WHERE action IS NOT NULL;
+    CROSS JOIN LATERAL adoption_choice(differing) AS choice;
+    IF plan IS NULL THEN
+        RETURN;
+    END IF;
 
     -- Where both sides of a foreign key change, neither can be the first.
     SELECT COALESCE(jsonb_agg(pg_catalog.jsonb_build_object(
@@ -460,12 +492,21 @@ BEGIN
                                 GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, message_detail = PG_EXCEPTION_DETAIL;
                                 obstacles := obstacles || adoption_refused(
                                     part.relation, part.attnum, pg_catalog.format('column %s.%s', part.table_name, part.column_name),
-                                    part.new_type, message, message_detail
+                                    part.new_type, message, message_detail,
+                                    CASE
+                                        WHEN SQLSTATE = '0A000' THEN 'use'
+                                        WHEN SQLSTATE = '42804' AND message ~ 'foreign key' THEN 'comparison'
+                                        ELSE 'operators'
+                                    END
                                 );
                         END;
                     END LOOP;
             END;
         END LOOP;
+
+        IF obstacles <> '[]' OR NOT every_value_fits THEN
+            RAISE SQLSTATE 'TT002';  -- nothing that was done so far stays
+        END IF;
 
         -- A smaller sequence would end before its column does.
         FOR changed IN
@@ -498,7 +539,7 @@ BEGIN
         END LOOP;
 
         IF obstacles <> '[]' THEN
-            RAISE SQLSTATE 'TT002';  -- nothing that was done so far stays
+            RAISE SQLSTATE 'TT002';
         END IF;
     EXCEPTION
         WHEN SQLSTATE 'TT002' THEN
@@ -526,19 +567,18 @@ $$;
 
 -- What PostgreSQL said of a column that it does not let change, and what to do.
 CREATE OR REPLACE FUNCTION adoption_refused(
-    relation REGCLASS, attnum SMALLINT, object TEXT, new_type TEXT, message TEXT, message_detail TEXT
+    relation REGCLASS, attnum SMALLINT, object TEXT, new_type TEXT, message TEXT, message_detail TEXT, reason TEXT
 ) RETURNS JSONB LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.jsonb_build_object('object', object, 'detail', pg_catalog.format(
-        'cannot become %s: %s%s%s', new_type, message, CASE WHEN message_detail <> '' THEN pg_catalog.format(' (%s)', message_detail) END,
-        COALESCE(
-            pg_catalog.format(
-                '. To mend it: %s -- then start again, and make anew what it was: %s',
-                string_agg(take_away, '; '), string_agg(make_anew, '; ' ORDER BY position DESC)
-            ),
-            ''
-        )
+        'cannot become %s: %s%s%s', new_type, message, 
+        CASE WHEN message_detail <> '' THEN pg_catalog.format(' (%s)', replace(message_detail, E'\n', '; ')) END,
+        CASE WHEN count(*) > 0 THEN pg_catalog.format(
+            '. To mend it: %s -- then start again, and make anew what it was: %s',
+            string_agg(take_away, '; ' ORDER BY position), string_agg(make_anew, '; ' ORDER BY position DESC)
+        ) END
     ))
-    FROM adoption_dependents(relation, attnum) WITH ORDINALITY AS dependents (take_away, make_anew, position);
+    FROM adoption_dependents(relation, attnum) WITH ORDINALITY AS dependents (take_away, make_anew, why, position)
+    WHERE why = reason;
 $$;
 
 DO $$

@@ -6,7 +6,7 @@ UPDATE startup_marks SET value = 'done' WHERE name = 'adoption' AND value = 'beg
 
 DROP FUNCTION
     adoption_convert_types(),
-    adoption_refused(REGCLASS, SMALLINT, TEXT, TEXT, TEXT, TEXT),
+    adoption_refused(REGCLASS, SMALLINT, TEXT, TEXT, TEXT, TEXT, TEXT),
     adoption_unfit(RECORD, TEXT, TEXT[], BOOLEAN),
     adoption_choice(RECORD),
     adoption_dependents(REGCLASS, SMALLINT),
