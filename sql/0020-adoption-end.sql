@@ -77,6 +77,13 @@ END;
 $$;
 
 DROP FUNCTION IF EXISTS
+    adoption_convert_types(),
+    adoption_refused(REGCLASS, SMALLINT, TEXT, TEXT, TEXT, TEXT, TEXT),
+    adoption_unfit(RECORD, TEXT, TEXT[], BOOLEAN),
+    adoption_choice(RECORD),
+    adoption_dependents(REGCLASS, SMALLINT),
+    adoption_candidates(TEXT, TEXT, TEXT, TEXT, BOOLEAN),
+    adoption_differing(),
     adoption_fill(TEXT, TEXT, TEXT, TEXT, TEXT),
     adoption_obstacle(TEXT, TEXT, TEXT, TEXT, TEXT),
     adoption_rows(TEXT, TEXT),
