@@ -136,11 +136,11 @@ BEGIN
             'ALTER TABLE %I.adoption_times OWNER TO %I', archive, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = entries)
         );
         EXECUTE pg_catalog.format('COMMENT ON TABLE %I.adoption_times IS %L', archive, 'The times of time_entries as they were found when TimeTracker adopted the database');
-        INSERT INTO startup_marks (name, value) VALUES ('adoption time zone', COALESCE(known_zone, 'Europe/Rome')) ON CONFLICT DO NOTHING;
+        INSERT INTO startup_marks (name, value) SELECT 'adoption time zone', known_zone WHERE known_zone IS NOT NULL;
         PERFORM adoption_note('to decide', 'table time_entries', in_question, pg_catalog.format(
-            'start_time and end_time are read as UTC, and were not shifted. Releases from 1.0.5 on wrote the local time, of %s by the settings;'
-            ' if that is what they hold: python runner.py localize converts them, once. As they were found they are kept in %I.adoption_times',
-            COALESCE(known_zone, 'no time zone'), archive
+            'start_time and end_time are read as UTC, and were not shifted. Releases from 1.0.5 on wrote the local time%s;'
+            ' if that is what they hold: python runner.py localize%s converts them, once. As they were found they are kept in %I.adoption_times',
+            ', by the settings of ' || known_zone, CASE WHEN known_zone IS NULL THEN ' ZONE' END, archive
         ));
     END IF;
     IF start_utc IS NOT NULL THEN
@@ -338,7 +338,7 @@ BEGIN
         RETURN;
     END IF;
     FOR checked IN
-        SELECT table_name, column_name, nulls, pg_catalog.format('column %s.%s', table_name, column_name) AS object,
+        SELECT table_name, column_name, type, nulls, pg_catalog.format('column %s.%s', table_name, column_name) AS object,
             pg_catalog.format('%I IS NULL', column_name) AS condition
         FROM adoption_target()
         JOIN pg_attribute ON attrelid = adoption_table(table_name) AND attname = column_name AND NOT attisdropped AND NOT attnotnull
@@ -346,8 +346,11 @@ BEGIN
     LOOP
         IF checked.nulls = 'refused' THEN
             PERFORM adoption_obstacle(
-                checked.table_name, checked.object, checked.condition, 'it is empty in some rows, and must not be',
-                pg_catalog.format('UPDATE %s SET %I = (what it should be) WHERE %s', adoption_table(checked.table_name), checked.column_name, checked.condition)
+                checked.table_name, checked.object, checked.condition, 'it is empty in some rows, and must not be', pg_catalog.format(
+                    'UPDATE %s SET %I = %s WHERE %s -- or whatever it should be',
+                    adoption_table(checked.table_name), checked.column_name,
+                    CASE WHEN checked.type LIKE 'character%' THEN '''unknown '' || id' ELSE '...' END, checked.condition
+                )
             );
         ELSE
             SELECT * INTO empty_rows FROM adoption_rows(checked.table_name, checked.condition);
@@ -365,8 +368,10 @@ BEGIN
         WHERE adoption_has(table_name, column_name)
     LOOP
         PERFORM adoption_obstacle(
-            checked.table_name, checked.object, checked.condition, 'some rows have the same',
-            pg_catalog.format('UPDATE %s SET %I = (another) WHERE id = (the one row)', adoption_table(checked.table_name), checked.column_name)
+            checked.table_name, checked.object, checked.condition, 'some rows have the same', pg_catalog.format(
+                'UPDATE %1$s SET %2$I = left(%2$I, 30) || '' '' || id WHERE id NOT IN (SELECT min(id) FROM %1$s GROUP BY %2$I) -- or whatever it should be',
+                adoption_table(checked.table_name), checked.column_name
+            )
         );
     END LOOP;
 END;
