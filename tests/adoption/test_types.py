@@ -272,7 +272,7 @@ IN_THE_WAY = [
     ("boolean", "double precision", ["0.5", "NaN"], "neither 0 nor 1"),
     ("boolean", "text", ["o", "", "maybe", "10", "\u00a0t"], "neither 0 nor 1"),
     ("boolean", "timestamp", ["2025-08-18"], "timestamp without time zone cannot become boolean"),
-    ("date", "timestamp", ["2025-08-18 00:00:00.000001", "2025-08-18 24:00:00.5"], "not at midnight"),
+    ("date", "timestamp", ["2025-08-18 00:00:00.000001", "2025-08-18 23:59:59.5"], "not at midnight"),
     ("date", "timestamptz", ["2025-08-18 00:00+02"], "not at midnight"),
     (
         "date",
@@ -358,7 +358,7 @@ def test_the_advice_can_be_followed_as_it_is(old, wanted, older, values, said):
     old.adopt_types()
     [detail] = old.obstacles().values()
     see, mend = detail.split(" To see them: ")[1].split(". To mend them: ")
-    assert len(old.query(see)) == len(values)
+    assert old.query(f"SELECT count(*) FROM ({see}) AS seen") == [(len(values),)]
     old.execute(mend)
     old.execute("DELETE FROM adoption_report")
     old.convert()
@@ -460,13 +460,13 @@ class TestTimesWithAZone:
         )
         old.execute(
             "INSERT INTO tasks (started_at, completed_at, due_date, estimated_hours, name) VALUES"
-            " ('2025-03-30 02:30:00+00', '2025-03-30 02:30:00', '2025-03-04', 0.12345678901234567, '2025-03-04')"
+            " ('2025-03-30 02:30:00+00', '2025-03-30 02:30:00', '2025-03-04', 0.12345678901234568, '2025-03-04')"
         )
         old.adopt_types()
         assert old.query(
             "SELECT started_at = timestamp '2025-03-30 02:30', completed_at = timestamp '2025-03-30 02:30',"
-            " due_date = date '2025-03-04', estimated_hours::text, name FROM tasks"
-        ) == [(True, True, True, "0.12345678901234568", "2025-03-04")]
+            " due_date = date '2025-03-04', estimated_hours = 0.12345678901234568, name FROM tasks"
+        ) == [(True, True, True, True, "2025-03-04")]
 
     def test_of_an_entry_are_marked_as_utc(self, old):
         old.execute(
@@ -544,7 +544,8 @@ class TestWhatDependsOnAColumn:
                 "ALTER TABLE users ALTER COLUMN was DROP EXPRESSION",
             ),
             (
-                "CREATE FUNCTION active() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM users WHERE is_active = 1; END",
+                "CREATE FUNCTION active() RETURNS bigint"
+                " BEGIN ATOMIC SELECT count(*) FROM users WHERE is_active = 1; END",
                 "DROP ROUTINE active()",
             ),
         ],
@@ -739,8 +740,9 @@ class TestCost:
 class TestDomains:
     def test_count_as_the_type_below(self, old):
         old.execute(
-            "CREATE DOMAIN money AS numeric(9,2) CHECK (VALUE > 0); CREATE DOMAIN bit1 AS integer; CREATE DOMAIN flag AS bit1;"
-            "CREATE DOMAIN words AS text; CREATE TABLE projects (id serial, hourly_rate money, billable flag, name words);"
+            "CREATE DOMAIN amount AS numeric(9,2) CHECK (VALUE > 0); CREATE DOMAIN flag0 AS integer;"
+            "CREATE DOMAIN flag AS flag0; CREATE DOMAIN words AS text;"
+            "CREATE TABLE projects (id serial, hourly_rate amount, billable flag, name words);"
             "INSERT INTO projects (hourly_rate, billable, name) VALUES (12.5, 1, 'General')"
         )
         old.adopt_types()
