@@ -1,7 +1,7 @@
 """The types of older columns: which become those of today, which stay, and what is said where neither is possible."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
