@@ -78,7 +78,6 @@ class Adoption:
         self._configuration = configuration
         self._is_rehearsal = is_rehearsal
         self._obstacles: list[str] = []
-        self._schema = state.schema
         ours = sorted({table_of(name) for name in read_snapshot()})
         self.tables = {name: state.qualified(name) for name in ours if state.has_table(name)}
         self.may_be_committed = False
@@ -161,8 +160,8 @@ class Adoption:
         tell([row for row in self.report if row.step == "found"])
         return MigrationFailedError(
             *self._obstacles,
-            f"The database was not adopted, and nothing in it was changed: mend what is named above, then start again;"
-            f" python runner.py plan rehearses it. Schema {self._schema}: {', '.join(self.tables)}",
+            "The database was not adopted, and nothing in it was changed: mend what is named above, then start again;"
+            " python runner.py plan rehearses it",
         )
 
 

@@ -4,7 +4,10 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from psycopg2.extensions import make_dsn, parse_dsn
 
@@ -14,6 +17,11 @@ from startup.errors import DatabaseUnusableError, StartError, UsageError
 from startup.observer import parameters_of
 
 REPORT_SECONDS = 10
+# Secrets, what is known by now or concerns our session alone, and a service, whose values are known.
+NOT_FOR_PG_DUMP = {
+    "password", "sslpassword", "client_encoding", "target_session_attrs", "load_balance_hosts", "application_name",
+    "fallback_application_name", "service", "servicefile",
+}  # fmt: skip
 WITHOUT = "ADOPT_WITHOUT_BACKUP=yes goes on without a backup"
 
 
@@ -117,29 +125,31 @@ def _dump(program: str, connection, configuration: Configuration) -> str:
 
 def _run(program: str, connection, lock_wait_seconds: int, file) -> None:
     """Let pg_dump write to a file. A signal ends both. Raises DatabaseUnusableError when it fails."""
-    dsn, environment = _way_of(connection)
-    patience = f"--lock-wait-timeout={max(1, lock_wait_seconds) * 1000}"
-    command = [program, "--format=custom", "--no-password", patience, f"--dbname={dsn}"]
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=file,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
     began = time.monotonic()
-    try:
-        while True:
-            try:
-                _, said = process.communicate(timeout=REPORT_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                seconds, size = time.monotonic() - began, os.fstat(file.fileno()).st_size
-                log.write(f"Writing a backup before the adoption, for {seconds:.0f} s so far: {size / 2**20:.1f} MB")
-    finally:
-        if process.poll() is None:
+    with _way_of(connection) as (conninfo, environment):
+        process = subprocess.Popen(
+            [
+                program,
+                "--format=custom",
+                "--no-password",
+                f"--lock-wait-timeout={max(1, lock_wait_seconds) * 1000}",
+                f"--dbname={conninfo}",
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        try:
+            while not process.stderr.closed:  # as long as it has not ended
+                try:
+                    _, said = process.communicate(timeout=REPORT_SECONDS)
+                except subprocess.TimeoutExpired:
+                    seconds, size = time.monotonic() - began, os.fstat(file.fileno()).st_size
+                    log.write(f"Writing the backup, for {seconds:.0f} s so far: {size / 2**20:.1f} MB")
+        finally:
             process.kill()
             process.wait()
     if process.returncode:
@@ -147,23 +157,26 @@ def _run(program: str, connection, lock_wait_seconds: int, file) -> None:
         raise DatabaseUnusableError(f"The backup failed: {reason.removesuffix('.')}")
 
 
-def _way_of(connection) -> tuple[str, dict[str, str]]:
-    """Give the conninfo, without a secret, that leads pg_dump to the very server of a connection, and its environment.
+@contextmanager
+def _way_of(connection) -> Iterator[tuple[str, dict[str, str]]]:
+    """Lend a conninfo without a secret that leads pg_dump to the very server of a connection, and its environment.
 
     What the operator gave is passed on, and what libpq fills in by itself is left to pg_dump's own libpq, which may be
     older than ours.
     """
-    given = parse_dsn(connection.dsn)
     there = parameters_of(connection)
-    names = {*given, "host", "hostaddr", "port", "user", "dbname"} - {
-        "password", "client_encoding", "target_session_attrs", "load_balance_hosts", "service", "application_name",
-    }  # fmt: skip
+    names = {*parse_dsn(connection.dsn), "host", "hostaddr", "port", "user", "dbname"} - NOT_FOR_PG_DUMP
     parameters = {name: there[name] for name in sorted(names) if name in there}
     environment = {name: value for name, value in os.environ.items() if name not in ("PGSERVICE", "PGCLIENTENCODING")}
-    environment |= {"LC_ALL": "C"}
+    environment["LC_ALL"] = "C"
     if "password" in there:
         environment["PGPASSWORD"] = there["password"]
-    return make_dsn(**parameters), environment
+    with tempfile.NamedTemporaryFile("w", prefix="timetracker-", encoding="utf-8") as service:
+        if "sslpassword" in there:  # for which libpq has no variable
+            service.write(f"[timetracker]\nsslpassword={there['sslpassword']}\n")
+            service.flush()
+            parameters["service"], environment["PGSERVICEFILE"] = "timetracker", service.name
+        yield make_dsn(**parameters), environment
 
 
 def _sync_folder(folder: str) -> None:

@@ -10,7 +10,7 @@ BEGIN
         FROM pg_class
         JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = pg_class.oid
         JOIN pg_sequence ON seqrelid = objid
-        WHERE relnamespace = current_schema()::regnamespace
+        WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
             AND relname IN ('users', 'projects', 'settings')
             AND relkind IN ('r', 'p')
             AND classid = 'pg_class'::regclass
