@@ -154,34 +154,37 @@ BEGIN
     IF breaking.row_count > 0 THEN
         PERFORM adoption_note('in the way', object, breaking.row_count, pg_catalog.format(
             '%s (%s). To see them: SELECT * FROM %s WHERE %s. To mend them: %s',
-            reason, breaking.shown, adoption_table(table_name), condition, mend
+            reason, COALESCE(breaking.shown, 'without an id'), adoption_table(table_name), condition, mend
         ));
     END IF;
 END;
 $$;
 
 -- Fills a column from an older one where it is empty, and makes it first if need be. `value` is an SQL expression over
--- the table; where that is NULL the column stays as it is.
-CREATE OR REPLACE FUNCTION adoption_fill(table_name TEXT, column_name TEXT, value TEXT, origin TEXT, blank TEXT DEFAULT 'IS NULL')
+-- the table; where that is NULL the column stays as it is. `blank` is the condition for being empty, if not NULL alone.
+CREATE OR REPLACE FUNCTION adoption_fill(table_name TEXT, column_name TEXT, value TEXT, origin TEXT, blank TEXT DEFAULT NULL)
 RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
+    relation REGCLASS := adoption_table(table_name);
+    object TEXT := pg_catalog.format('column %s.%s', table_name, column_name);
     row_count BIGINT;
 BEGIN
     IF NOT adoption_has(table_name, column_name) THEN
-        EXECUTE pg_catalog.format('ALTER TABLE %s ADD COLUMN %I %s', adoption_table(table_name), column_name, (
+        EXECUTE pg_catalog.format('ALTER TABLE %s ADD COLUMN %I %s', relation, column_name, (
             SELECT target.type
             FROM adoption_target() AS target
             WHERE (target.table_name, target.column_name) = (adoption_fill.table_name, adoption_fill.column_name)
         ));
     END IF;
     EXECUTE pg_catalog.format(
-        'UPDATE %s SET %I = %s WHERE %I %s AND (%s) IS NOT NULL', adoption_table(table_name), column_name, value, column_name, blank, value
+        'UPDATE %s SET %I = %s WHERE %s AND (%s) IS NOT NULL',
+        relation, column_name, value, COALESCE(blank, pg_catalog.format('%I IS NULL', column_name)), value
     );
     GET DIAGNOSTICS row_count = ROW_COUNT;
     IF row_count > 0 THEN
-        PERFORM adoption_note(
-            'done', pg_catalog.format('column %s.%s', table_name, column_name), row_count, pg_catalog.format('filled from %s where it was empty', origin)
-        );
+        PERFORM adoption_note('done', object, row_count, pg_catalog.format('filled from %s where it was empty', origin));
     END IF;
+EXCEPTION WHEN data_exception OR datatype_mismatch OR undefined_function THEN
+    PERFORM adoption_note('to decide', object, NULL, pg_catalog.format('nothing was taken from %s: %s', origin, SQLERRM));
 END;
 $$;

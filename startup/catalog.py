@@ -2,7 +2,7 @@
 
 import os
 
-from psycopg2.errors import CharacterNotInRepertoire, LockNotAvailable
+from psycopg2.errors import CharacterNotInRepertoire, DeadlockDetected, LockNotAvailable
 
 from startup.errors import DatabaseUnusableError, TablesLockedError, UsageError
 from startup.migrations import FOLDER
@@ -152,7 +152,7 @@ def ask(cursor, statement: str, parameters=None) -> list[tuple]:
     try:  # several statements in one message are one transaction
         cursor.execute(f"{settings}{statement}", parameters)
         return cursor.fetchall()
-    except LockNotAvailable:
+    except (LockNotAvailable, DeadlockDetected):  # the server ends a deadlock at whose side it likes
         raise TablesLockedError(
             "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
             " that heals): start again when it is done"

@@ -126,12 +126,15 @@ def read_after_others(connection, read, seconds: int):
 
 
 def _in_turn(cursor, wait: Wait, read):
+    is_last_look = False
     while True:
         try:
             return read()
         except TablesLockedError as error:
-            if not _somebody_migrates(cursor):
+            if is_last_look:
                 raise TablesLockedError(f"{error}; {_name_lockers(cursor)}") from None
+        is_last_look = not _somebody_migrates(cursor)  # whoever did may have ended in this very moment
+        if not is_last_look:
             wait.poll("another migration", lambda: _name_lockers(cursor))
 
 
