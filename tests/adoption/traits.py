@@ -203,7 +203,16 @@ def all_of(*several: Callable[[Rows], None]) -> Callable[[Rows], None]:
     return arrives
 
 
+def times_of_each_other(rows: Rows) -> None:
+    """Where one of the two times is not known the other one is nearer than that of the adoption."""
+    for row in each(rows, "users", "tasks", "settings"):
+        for empty, known in (("updated_at", "created_at"), ("created_at", "updated_at")):
+            if row.get(empty) is None and known in row:
+                row[empty] = row[known]
+
+
 def all_defaults(rows: Rows) -> None:
+    times_of_each_other(rows)
     for table, columns in DEFAULTS.items():
         defaults_for(table, *columns)(rows)
 
@@ -251,6 +260,15 @@ def seconds_of_minutes(rows: Rows) -> None:
     for row in each(rows, "time_entries"):
         minutes = row.get("duration_minutes")
         row["duration_seconds"] = None if minutes is None else str(int(minutes) * 60)
+
+
+def settings_of_pairs(rows: Rows) -> None:
+    """The first row gets what the rows say; those of which TimeTracker knows nothing stay, with the defaults."""
+    pairs = {row["key"]: row["value"] for row in each(rows, "settings") if "key" in row}
+    for row in each(rows, "settings"):
+        known = pairs if row["key"] == "timezone" else {}
+        for column, value in DEFAULTS["settings"].items():
+            row[column] = known.get(column, value)
 
 
 def roles_of_admins(rows: Rows) -> None:
@@ -643,7 +661,7 @@ TRAITS = [
     Trait(
         "users.updated_at missing",
         "DROP TRIGGER IF EXISTS update_users_updated_at ON users;\nALTER TABLE users DROP COLUMN updated_at;",
-        arrives=defaults_for("users", "updated_at"),
+        arrives=all_of(times_of_each_other, defaults_for("users", "updated_at")),
     ),
     Trait(
         "start_utc instead",
@@ -771,7 +789,7 @@ TRAITS = [
         "ALTER TABLE settings ADD company_logo_path VARCHAR(255), ALTER company_logo_filename DROP NOT NULL;\n"
         "UPDATE settings SET company_logo_path = 'logos/old.png',"
         " company_logo_filename = nullif(company_logo_filename, '');",
-        arrives=filled_from("settings", "company_logo_filename", "company_logo_path"),
+        arrives=filled_from("settings", "company_logo_filename", "company_logo_path", blank=(None, "")),
         conflicts=LOGO_TRAITS,
     ),
     Trait(
@@ -810,6 +828,7 @@ TRAITS = [
         "DROP TABLE settings CASCADE;\nCREATE TABLE settings (key VARCHAR(50) PRIMARY KEY, value TEXT);\n"
         "INSERT INTO settings VALUES ('timezone', 'Europe/Brussels'), ('currency', 'CHF'), ('company_name', 'Müller & Söhne'),"
         " ('theme', 'dark');",
+        arrives=settings_of_pairs,
         conflicts=SETTINGS_TRAITS,
     ),
     # Half-applied, and tables that were not known yet

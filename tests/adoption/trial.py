@@ -61,7 +61,7 @@ def require_adoption(
     if by_hand:
         with old_database(laboratory, statements) as database:
             applied = yoyo(database, "apply", "--batch")
-            assert applied.returncode == 0, applied.stderr
+            assert applied.returncode == 0, applied.stdout + applied.stderr
             require_same_catalog(picture_of(database), after)
 
 
