@@ -58,3 +58,4 @@ SELECT nspname, '', 'function ' || pg_proc.oid::regprocedure, concat_ws(' ', pg_
 FROM pg_proc
 JOIN pg_namespace ON pg_namespace.oid = pronamespace
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e')

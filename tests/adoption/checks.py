@@ -201,7 +201,11 @@ def require_same_catalog(one: Picture, other: Picture) -> None:
     """See that two ways led to the same objects, the bookkeeping apart."""
 
     def compared(picture: Picture) -> Objects:
-        return {key: definition for key, definition in picture.objects.items() if not BOOKKEEPING.fullmatch(key[1])}
+        return {
+            key: definition
+            for key, definition in picture.objects.items()
+            if not BOOKKEEPING.fullmatch(key[1]) and "gin_trgm_ops" not in definition  # of an optional migration
+        }
 
     first, second = compared(one), compared(other)
     wrong = [key for key in first.keys() | second.keys() if first.get(key) != second.get(key)]
