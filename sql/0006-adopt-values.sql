@@ -111,7 +111,12 @@ BEGIN
         'SELECT count(*) FROM %s WHERE (start_time IS NOT NULL AND %L) OR (end_time IS NOT NULL AND %L)',
         entries, in_utc !~ '\mtime_entries\.start_time\M', in_utc !~ '\mtime_entries\.end_time\M'
     ) INTO in_question;
-    IF in_question > 0 THEN
+    -- Where the type stayed another one, that is in the way already and told below.
+    IF in_question > 0 AND NOT EXISTS (
+        SELECT
+        FROM pg_attribute
+        WHERE attrelid = entries AND attname IN ('start_time', 'end_time') AND atttypid NOT IN ('timestamp'::regtype, 'timestamptz'::regtype)
+    ) THEN
         BEGIN
             archive := archive_for(entries);
         EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
