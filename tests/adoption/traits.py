@@ -164,7 +164,7 @@ def as_kind(kind: type, *columns: str) -> Callable[[Rows], None]:
         for column in columns:
             table, _, own = column.partition(".")
             for row in each(rows, table):
-                if isinstance(row.get(own), str):
+                if isinstance(row.get(own), str) and row[own] != NOW:
                     row[own] = kind(row[own])
 
     return arrives
@@ -238,7 +238,7 @@ def filled_from(table: str, column: str, older: str, blank: tuple = (None,)) -> 
 def clients_by_name(rows: Rows) -> None:
     for row in each(rows, "projects"):
         client = rows.get("clients", {}).get(str(row.get("client_id")), {})
-        row["client"] = client.get("name") or FALLBACK_CLIENT
+        row["client"] = client.get("name", FALLBACK_CLIENT)
 
 
 def seconds_of_intervals(rows: Rows) -> None:
@@ -643,8 +643,8 @@ TRAITS = [
     ),
     Trait(
         "views",
-        "CREATE VIEW entry_numbers AS SELECT e.id, t.description FROM time_entries e LEFT JOIN tasks t ON t.id = e.task_id"
-        " WHERE e.task_id IS NULL OR t.id IS NOT NULL;\n"
+        "CREATE VIEW entry_numbers AS SELECT e.id, t.description FROM time_entries e"
+        " LEFT JOIN tasks t ON t.id = e.task_id;\n"
         "CREATE VIEW item_numbers AS SELECT id, invoice_id FROM invoice_items;\n"
         "CREATE MATERIALIZED VIEW user_count AS SELECT count(*) FROM users;",
         # A view of a column that gets another type is in the way.
