@@ -9,6 +9,7 @@ usage: python runner.py [COMMAND]
   verify     compare the schema with the one that this version needs; changes nothing
              verify [TABLE ...] [--only TYPE] [--json]      such as: verify users --only index
   status     list the applied and the pending migrations: status [--json]
+  report     tell again what was found in an older database, what was done, and what is left to decide: report [--json]
   plan       rehearse what is pending and roll it back; tells the locks that it takes
   snapshot   write sql/runner/schema.txt anew from the migrations
 
@@ -110,12 +111,20 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
         verification = compare(read_state(connection, optional))
         return _something_to_do(verification, wanted)
 
-    with start_lock(connection, state.schema, seconds, still_to_do, pooled) as lock:
+    def must_be_adopted() -> bool:
+        return migrations.adoption_is_due(verification.state, files)
+
+    with start_lock(connection, state.schema, seconds, still_to_do, pooled, traceless=must_be_adopted) as lock:
         if lock is None:  # another start was quicker
             return verification
         from startup.apply import apply_migrations, apply_optional, record_hashes  # yoyo, which most of a crowd spare
 
         state = verification.state
+        if must_be_adopted():
+            from startup.adoption import adopt
+
+            adopt(connection, state, migrations.pending(state.applied, files), lock, configuration)
+            state = read_state(connection, optional)
         if pending := migrations.pending(state.applied, files):
             apply_migrations(connection, pending, lock.require_row, seconds)
             state = read_state(connection, optional)
@@ -124,7 +133,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
             lock.require_row()
-            defaults.insert(connection, configuration)
+            defaults.tell(defaults.insert(connection, configuration))
         record_hashes(connection, [file for file in files if file.id in state.applied])
         if untried := migrations.pending(state.applied, optional, state.fulfilled):
             apply_optional(connection, untried, lock.require_row, seconds)

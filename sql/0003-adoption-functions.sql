@@ -1,6 +1,7 @@
 -- depends: 0002-functions
 -- Functions for databases of the predecessor, used by the next three files and dropped by 0020-adoption-end.
--- Such a database has tables, and no ledger of ours. Nothing here does anything on another one, nor a second time.
+-- Such a database has tables, and no ledger of ours. On another one those files do nothing, nor a second time: the mark
+-- 'adoption' says 'begun' while they are at it.
 SET LOCAL lock_timeout = '1s';
 
 -- The columns to arrive at, as this version made them: later migrations go on from there. A test compares them with the
@@ -107,16 +108,11 @@ VALUES
     ('invoice_items', 'created_at', 'timestamp without time zone', 'allowed', false)
 $$;
 
--- Whether this database is to be adopted: 0004-adopt-names notes it, 0020-adoption-end that it was done.
-CREATE OR REPLACE FUNCTION adoption_is_due() RETURNS BOOLEAN LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun');
-$$;
-
 -- A table of the schema in use; NULL where there is none.
 CREATE OR REPLACE FUNCTION adoption_table(table_name TEXT) RETURNS REGCLASS LANGUAGE sql STABLE AS $$
     SELECT oid::regclass
     FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relname = table_name AND relkind IN ('r', 'p');
+    WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname = table_name AND relkind IN ('r', 'p');
 $$;
 
 CREATE OR REPLACE FUNCTION adoption_has(table_name TEXT, column_name TEXT) RETURNS BOOLEAN LANGUAGE sql STABLE AS $$

@@ -6,25 +6,34 @@ SET LOCAL lock_timeout = '1s';
 SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Decided once, before any table is made: where there is none, nothing is ever adopted.
-INSERT INTO startup_marks (name, value)
-SELECT 'adoption', CASE
-    WHEN EXISTS (SELECT FROM (SELECT DISTINCT table_name FROM adoption_target()) AS wanted WHERE adoption_table(table_name) IS NOT NULL)
-    THEN 'begun'
-    ELSE 'nothing to adopt'
-END
-ON CONFLICT DO NOTHING;
+DO $$
+DECLARE
+    is_ours BOOLEAN := false;
+BEGIN
+    IF EXISTS (SELECT FROM startup_marks WHERE name = 'adoption') THEN
+        RETURN;
+    END IF;
+    IF to_regclass('_yoyo_migration') IS NOT NULL THEN  -- the marks were lost: healing makes their table anew
+        EXECUTE 'SELECT EXISTS (SELECT FROM _yoyo_migration WHERE migration_id = ''0007-users'')' INTO is_ours;
+    END IF;
+    INSERT INTO startup_marks (name, value)
+    SELECT 'adoption', CASE WHEN is_ours OR count(adoption_table(table_name)) = 0 THEN 'nothing to adopt' ELSE 'begun' END
+    FROM adoption_target();
+END;
+$$;
 
 -- What is found.
 DO $$
 DECLARE
-    ours TEXT[] := ARRAY(SELECT DISTINCT table_name FROM adoption_target());
+    ours TEXT[];
     found RECORD;
     row_count BIGINT;
     revision TEXT;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
+    ours := ARRAY(SELECT DISTINCT table_name FROM adoption_target());
     IF to_regclass(pg_catalog.format('%I.alembic_version', current_schema())) IS NOT NULL
         AND has_table_privilege(pg_catalog.format('%I.alembic_version', current_schema()), 'SELECT')
     THEN
@@ -73,7 +82,7 @@ BEGIN
     FOR found IN
         SELECT string_agg(relname, ', ' ORDER BY relname) AS names
         FROM pg_class
-        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND relname !~ '^_?yoyo_'
+        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p') AND relname !~ '^_?yoyo_'
             AND relname <> ALL (ours || '{migration_hashes, startup_marks, app_secrets, adoption_report}')
         HAVING count(*) > 0
     LOOP
@@ -83,22 +92,27 @@ END;
 $$;
 
 -- The keys as they are, for 0020-adoption-end to tell what became of them.
-INSERT INTO startup_marks (name, value)
-SELECT 'adoption keys', COALESCE(string_agg(pg_catalog.format('%s %s', relname, pg_get_constraintdef(pg_constraint.oid)), E'\n'), '')
-FROM pg_constraint
-JOIN pg_class ON pg_class.oid = conrelid
-WHERE adoption_is_due() AND contype IN ('f', 'u') AND conrelid IN (SELECT DISTINCT adoption_table(table_name) FROM adoption_target())
-HAVING adoption_is_due()
-ON CONFLICT DO NOTHING;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
+        RETURN;
+    END IF;
+    INSERT INTO startup_marks (name, value)
+    SELECT 'adoption keys', COALESCE(string_agg(pg_catalog.format('%s %s', relname, pg_get_constraintdef(pg_constraint.oid)), E'\n'), '')
+    FROM pg_constraint
+    JOIN pg_class ON pg_class.oid = conrelid
+    WHERE contype IN ('f', 'u') AND conrelid IN (SELECT DISTINCT adoption_table(table_name) FROM adoption_target());
+END;
+$$;
 
 -- Triggers of others, which would change what is filled here, such as updated_at, wait until 0020-adoption-end.
 DO $$
 DECLARE
     disturbing RECORD;
-    name TEXT;
+    how TEXT;
     switch_on TEXT[] := '{}';
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR disturbing IN
@@ -112,8 +126,8 @@ BEGIN
             AND tgfoid <> pg_catalog.format('%I.update_updated_at_column', current_schema())::regproc
     LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER %I', disturbing.relation, disturbing.tgname);
-        name := CASE disturbing.tgenabled WHEN 'A' THEN 'ALWAYS TRIGGER' ELSE 'TRIGGER' END;
-        switch_on := switch_on || pg_catalog.format('ALTER TABLE %s ENABLE %s %I', disturbing.relation, name, disturbing.tgname);
+        how := CASE disturbing.tgenabled WHEN 'A' THEN 'ALWAYS TRIGGER' ELSE 'TRIGGER' END;
+        switch_on := switch_on || pg_catalog.format('ALTER TABLE %s ENABLE %s %I', disturbing.relation, how, disturbing.tgname);
     END LOOP;
     IF switch_on <> '{}' THEN
         INSERT INTO startup_marks (name, value) VALUES ('adoption triggers', array_to_string(switch_on, '; ')) ON CONFLICT DO NOTHING;
@@ -126,7 +140,7 @@ DO $$
 DECLARE
     old RECORD;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR old IN
@@ -161,7 +175,7 @@ DECLARE
     other_key RECORD;
     same_id TEXT;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR keyless IN
@@ -198,10 +212,8 @@ BEGIN
             ));
             CONTINUE;
         ELSIF FOUND THEN
-            EXECUTE pg_catalog.format(
-                'ALTER TABLE %s DROP CONSTRAINT %I, ADD %s', keyless.relation, other_key.conname,
-                replace(other_key.definition, 'PRIMARY KEY', 'UNIQUE')
-            );
+            EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', keyless.relation, other_key.conname);
+            EXECUTE pg_catalog.format('ALTER TABLE %s ADD UNIQUE %s', keyless.relation, substring(other_key.definition FROM '[(].*'));
         END IF;
         EXECUTE pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (id)', keyless.relation);
         PERFORM adoption_note('done', pg_catalog.format('primary key %s', keyless.table_name), NULL, COALESCE(
@@ -216,7 +228,7 @@ DO $$
 DECLARE
     refusing RECORD;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR refusing IN
@@ -246,7 +258,7 @@ DECLARE
     free_name TEXT;
     number INTEGER;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR wanted IN
@@ -262,7 +274,7 @@ BEGIN
         FROM pg_class
         LEFT JOIN pg_index ON indexrelid = pg_class.oid
         LEFT JOIN (SELECT DISTINCT table_name FROM adoption_target()) AS tables ON adoption_table(tables.table_name) = indrelid
-        WHERE relnamespace = current_schema()::regnamespace AND relname = wanted.name;
+        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relname = wanted.name;
         IF FOUND AND taken.table_name IS NULL THEN
             PERFORM adoption_note('left alone', pg_catalog.format('index %s.%s', wanted.table_name, wanted.name), NULL, pg_catalog.format(
                 'something that is not TimeTracker''s bears its name, so it is not made. To mend that: rename %s, then python runner.py migrate', taken.qualified

@@ -4,16 +4,16 @@
 SET LOCAL lock_timeout = '1s';
 SET LOCAL timetracker.keep_updated_at = 'on';
 
--- Each id takes its numbers from a sequence, which is ahead of all of them. No setval(), which a rollback leaves as it is.
+-- Each id takes its numbers from a sequence, which is ahead of all of them: by ALTER SEQUENCE, which a rollback undoes.
 DO $$
 DECLARE
     numbered RECORD;
     sequence REGCLASS;
     position RECORD;
     highest BIGINT;
-    name TEXT;
+    made_as TEXT;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR numbered IN
@@ -51,7 +51,7 @@ BEGIN
             EXECUTE pg_catalog.format('ALTER SEQUENCE %s OWNED BY %s.id', sequence, numbered.relation);
         ELSE
             IF sequence IS NULL THEN
-                name := (
+                made_as := (
                     SELECT pg_catalog.format('%I.%I', current_schema(), pg_catalog.concat(numbered.table_name, '_id_seq', NULLIF(number, 0)))
                     FROM generate_series(0, 99) AS number
                     WHERE to_regclass(
@@ -60,9 +60,9 @@ BEGIN
                     ORDER BY number
                     LIMIT 1
                 );
-                EXECUTE pg_catalog.format('CREATE SEQUENCE %s AS %s', name, numbered.type);
-                EXECUTE pg_catalog.format('ALTER SEQUENCE %s OWNED BY %s.id', name, numbered.relation);
-                sequence := name::regclass;
+                EXECUTE pg_catalog.format('CREATE SEQUENCE %s AS %s', made_as, numbered.type);
+                EXECUTE pg_catalog.format('ALTER SEQUENCE %s OWNED BY %s.id', made_as, numbered.relation);
+                sequence := made_as::regclass;
             END IF;
             EXECUTE pg_catalog.format('ALTER TABLE %s ALTER id SET DEFAULT nextval(%L)', numbered.relation, sequence);
             PERFORM adoption_note('done', numbered.object, NULL, pg_catalog.format('takes its numbers from the sequence %s', sequence));
@@ -83,7 +83,7 @@ $$;
 -- can tell which row is of which. So nothing is shifted here, and what there was is kept, for python runner.py localize.
 DO $$
 DECLARE
-    entries REGCLASS := adoption_table('time_entries');
+    entries REGCLASS;
     in_utc TEXT := COALESCE((SELECT value FROM startup_marks WHERE name = 'adoption utc'), '');
     known_zone TEXT;
     start_utc TEXT;
@@ -91,9 +91,12 @@ DECLARE
     archive TEXT;
     in_question BIGINT;
 BEGIN
-    IF NOT adoption_is_due() OR entries IS NULL OR NOT adoption_has('time_entries', 'start_time') THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
+        RETURN;
+    ELSIF NOT adoption_has('time_entries', 'start_time') THEN
         RETURN;
     END IF;
+    entries := adoption_table('time_entries');
     IF NOT adoption_has('time_entries', 'end_time') THEN
         EXECUTE pg_catalog.format('ALTER TABLE %s ADD COLUMN end_time TIMESTAMP', entries);
     END IF;
@@ -158,11 +161,12 @@ $$;
 DO $$
 DECLARE
     older RECORD;
-    through_task BOOLEAN := adoption_has('time_entries', 'task_id') AND NOT adoption_has('time_entries', 'project_id') AND adoption_has('tasks', 'project_id');
+    through_task BOOLEAN;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
+    through_task := adoption_has('time_entries', 'task_id') AND NOT adoption_has('time_entries', 'project_id') AND adoption_has('tasks', 'project_id');
     FOR older IN
         SELECT *
         FROM (VALUES
@@ -199,13 +203,15 @@ $$;
 -- Releases 1.2 had a table of clients, and projects referred to it.
 DO $$
 DECLARE
-    projects REGCLASS := adoption_table('projects');
-    is_new BOOLEAN := NOT adoption_has('projects', 'client');
+    projects REGCLASS;
     nameless RECORD;
 BEGIN
-    IF NOT adoption_is_due() OR projects IS NULL THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
+        RETURN;
+    ELSIF adoption_table('projects') IS NULL THEN
         RETURN;
     END IF;
+    projects := adoption_table('projects');
     IF adoption_has('projects', 'client_id') AND adoption_has('clients', 'id') AND adoption_has('clients', 'name') THEN
         PERFORM adoption_fill(
             'projects', 'client', pg_catalog.format('(SELECT left(c.name::text, 200) FROM %s AS c WHERE c.id = client_id)', adoption_table('clients')), 'clients.name'
@@ -237,12 +243,15 @@ $$;
 -- Settings as pairs of key and value become columns of the first row.
 DO $$
 DECLARE
-    settings REGCLASS := adoption_table('settings');
+    settings REGCLASS;
     setting RECORD;
 BEGIN
-    IF NOT adoption_is_due() OR NOT (adoption_has('settings', 'key') AND adoption_has('settings', 'value')) THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
+        RETURN;
+    ELSIF NOT (adoption_has('settings', 'key') AND adoption_has('settings', 'value')) THEN
         RETURN;
     END IF;
+    settings := adoption_table('settings');
     FOR setting IN SELECT column_name, type FROM adoption_target() WHERE table_name = 'settings' AND column_name NOT IN ('id', 'created_at', 'updated_at') LOOP
         BEGIN
             PERFORM adoption_fill(
@@ -265,14 +274,17 @@ $$;
 -- Tasks that are gone: the foreign key says ON DELETE SET NULL, so that is what becomes of the rows that refer to them.
 DO $$
 DECLARE
-    entries REGCLASS := adoption_table('time_entries');
+    entries REGCLASS;
     orphaned TEXT;
     orphans RECORD;
     archive TEXT;
 BEGIN
-    IF NOT adoption_is_due() OR NOT adoption_has('time_entries', 'task_id') THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
+        RETURN;
+    ELSIF NOT adoption_has('time_entries', 'task_id') THEN
         RETURN;
     END IF;
+    entries := adoption_table('time_entries');
     orphaned := CASE WHEN adoption_table('tasks') IS NULL
         THEN 'task_id IS NOT NULL'
         ELSE pg_catalog.format('task_id IS NOT NULL AND NOT EXISTS (SELECT FROM %s AS t WHERE t.id = task_id)', adoption_table('tasks'))
@@ -303,7 +315,7 @@ DO $$
 DECLARE
     lacking RECORD;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR lacking IN
@@ -327,7 +339,7 @@ DECLARE
     checked RECORD;
     empty_rows RECORD;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     FOR checked IN
@@ -371,7 +383,7 @@ DECLARE
         SELECT pg_catalog.format('%s: %s', object, detail) FROM adoption_report WHERE step = 'in the way' ORDER BY id
     );
 BEGIN
-    IF adoption_is_due() AND obstacles <> '{}' THEN
+    IF obstacles <> '{}' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TT001',
             MESSAGE = pg_catalog.format('%s things stand in the way of adopting this database', cardinality(obstacles)),

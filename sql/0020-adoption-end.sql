@@ -12,7 +12,7 @@ DECLARE
     condition TEXT;
     changed_key RECORD;
 BEGIN
-    IF NOT adoption_is_due() THEN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     END IF;
     EXECUTE COALESCE((SELECT value FROM startup_marks WHERE name = 'adoption triggers'), 'SELECT');
@@ -37,7 +37,7 @@ BEGIN
     DELETE FROM startup_marks WHERE name IN ('adoption triggers', 'adoption keys', 'adoption utc');
 
     FOR unproven IN
-        SELECT relname AS table_name, attname AS column_name, confrelid::regclass AS target, conrelid::regclass AS relation, conname
+        SELECT relname AS table_name, attname AS column_name, confrelid::regclass AS target, conrelid::regclass AS relation
         FROM pg_constraint
         JOIN pg_attribute ON attrelid = conrelid AND ARRAY[attnum] = conkey
         JOIN pg_class ON pg_class.oid = conrelid
@@ -51,8 +51,8 @@ BEGIN
         PERFORM adoption_note(
             'to decide', pg_catalog.format('foreign key %s.%s', unproven.table_name, unproven.column_name), orphans.row_count, pg_catalog.format(
                 'what these rows refer to is not in %s (%s). They were left alone; new rows are checked. To see them: SELECT * FROM %s WHERE %s.'
-                ' Once they are mended: ALTER TABLE %s VALIDATE CONSTRAINT %I',
-                unproven.target, orphans.shown, unproven.relation, condition, unproven.relation, unproven.conname
+                ' Once they are mended python runner.py migrate sees to it that the key holds for all',
+                unproven.target, orphans.shown, unproven.relation, condition
             )
         );
     END LOOP;
@@ -76,12 +76,18 @@ BEGIN
 END;
 $$;
 
-DROP FUNCTION
+DROP FUNCTION IF EXISTS
+    adoption_convert_types(),
+    adoption_refused(REGCLASS, SMALLINT, TEXT, TEXT, TEXT, TEXT, TEXT),
+    adoption_unfit(RECORD, TEXT, TEXT[], BOOLEAN),
+    adoption_choice(RECORD),
+    adoption_dependents(REGCLASS, SMALLINT),
+    adoption_candidates(TEXT, TEXT, TEXT, TEXT, BOOLEAN),
+    adoption_differing(),
     adoption_fill(TEXT, TEXT, TEXT, TEXT, TEXT),
     adoption_obstacle(TEXT, TEXT, TEXT, TEXT, TEXT),
     adoption_rows(TEXT, TEXT),
     adoption_note(TEXT, TEXT, BIGINT, TEXT),
     adoption_has(TEXT, TEXT),
     adoption_table(TEXT),
-    adoption_is_due(),
     adoption_target();

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
+from yoyo import internalmigrations
+from yoyo.backends.base import SavepointTransactionManager, TransactionManager
 from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, default_migration_table
@@ -22,6 +24,17 @@ from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile, check_contents
 from startup.patience import Patience, passes
 from startup.statements import one_line
+
+
+class Savepoint(SavepointTransactionManager):
+    """A transaction within another. Yoyo's own leaves its savepoint standing, so that all after it is a part of it."""
+
+    def _do_commit(self):
+        self.backend.savepoint_release(self.id)
+
+    def _do_rollback(self):
+        if not self.backend.connection.closed:
+            super()._do_rollback()
 
 
 class Ledger(PostgresqlBackend):
@@ -45,9 +58,18 @@ class Ledger(PostgresqlBackend):
         return self._given
 
     def ensure_internal_schema_updated(self) -> None:
-        """Make yoyo's tables where there are none. Yoyo alone would look again before each mark."""
-        super().ensure_internal_schema_updated()
+        """Make yoyo's tables where there are none, within the transaction of the caller if there is one.
+
+        Yoyo alone would look again before each mark, and insists on a transaction of its own.
+        """
+        if not self._internal_schema_updated and internalmigrations.needs_upgrading(self):
+            internalmigrations.upgrade(self)
         self._internal_schema_updated = True
+
+    def transaction(self, rollback_on_exit=False):
+        """Give a transaction, or within one a savepoint."""
+        manager = Savepoint if self._in_transaction else TransactionManager
+        return manager(self, rollback_on_exit=rollback_on_exit)
 
     def commit(self) -> None:
         """Commit; where a deferred constraint breaks the transaction is over as well."""
@@ -71,11 +93,15 @@ class Ledger(PostgresqlBackend):
         Raises MigrationFailedError, or ConnectionLostError.
         """
         try:
-            patience.run(file.id, f"applying {file.id}", lambda: self._apply(file))
+            patience.run(file.id, f"applying {file.id}", lambda: self.apply_once(file))
         except psycopg2.Error as error:
             raise _failure(self.connection, file, error, patience) from error
 
-    def _apply(self, file: MigrationFile) -> None:
+    def apply_once(self, file: MigrationFile) -> None:
+        """Run a file and mark it as applied; within a transaction of the caller in a savepoint.
+
+        Raises psycopg2.Error.
+        """
         if not file.transactional:
             self.build_index(file)
             self._require_valid(file)
@@ -151,7 +177,12 @@ def apply_migrations(connection, files: list[MigrationFile], before_each=lambda:
         for file in files:
             began = time.perf_counter()
             ledger.apply(file, patience)
-            log.step(f"Applied {file.id}", began, migration=file.id)
+            tell_applied(file, began)
+
+
+def tell_applied(file: MigrationFile, since: float, until: float | None = None) -> None:
+    """Write that a file is applied, and how long that took."""
+    log.step(f"Applied {file.id}", since, until, migration=file.id)
 
 
 def apply_optional(connection, files: list[MigrationFile], before_each=lambda: None, seconds: int = 300) -> None:
@@ -168,7 +199,7 @@ def apply_optional(connection, files: list[MigrationFile], before_each=lambda: N
                     f" or remove sql/optional/{file.id}.sql"
                 )
             else:
-                log.step(f"Applied {file.id}", began, migration=file.id)
+                tell_applied(file, began)
 
 
 Failures = list[tuple[MigrationFile, psycopg2.Error]]
@@ -279,14 +310,19 @@ def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: P
         return ConnectionLostError(first_line(error), during=file.id)
     left = "was rolled back" if file.transactional else f"may have left the index {file.index} invalid"
     if patience and passes(error):
-        return MigrationFailedError(
-            f"{file.id} was held up for {patience.seconds} s and {left}: {first_line(error)}; {patience.held_up_by}."
-            " End that session, or wait for it, and start again; LOCK_WAIT_SECONDS sets how long to try"
-        )
-    return MigrationFailedError(f"{file.id} failed and {left}: {first_line(error)}. Statement: {_statement(error)}")
+        return held_up(file.id, left, error, patience)
+    return MigrationFailedError(f"{file.id} failed and {left}: {first_line(error)}. Statement: {statement_of(error)}")
 
 
-def _statement(error: psycopg2.Error) -> str:
+def held_up(what: str, left: str, error: psycopg2.Error, patience: Patience) -> MigrationFailedError:
+    """Say who was in the way for too long; `left` says what has become of it, such as 'was rolled back'."""
+    return MigrationFailedError(
+        f"{what} was held up for {patience.seconds} s and {left}: {first_line(error)}; {patience.held_up_by}."
+        " End that session, or wait for it, and start again; LOCK_WAIT_SECONDS sets how long to try"
+    )
+
+
+def statement_of(error: psycopg2.Error) -> str:
     """The statement that failed, on one line; of a DO block the one inside."""
     inner = re.search(r'SQL statement "(.*?)"\nPL/pgSQL', error.diag.context or "", re.DOTALL)
     sent = error.cursor.query if error.cursor is not None else None

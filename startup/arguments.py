@@ -22,8 +22,8 @@ def parse(arguments: list[str], description: str) -> tuple[str, dict]:
     verify.add_argument("tables", nargs="*")
     verify.add_argument("--only", choices=TYPES)
     verify.add_argument("--json", action="store_true", dest="as_json")
-    status = commands.add_parser("status", add_help=False)
-    status.add_argument("--json", action="store_true", dest="as_json")
+    for name in ("status", "report"):
+        commands.add_parser(name, add_help=False).add_argument("--json", action="store_true", dest="as_json")
     if {"-h", "--help"} & set(arguments):
         print(description)
         raise SystemExit(0)

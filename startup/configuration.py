@@ -16,6 +16,8 @@ Configuration = namedtuple(
         "database_wait_seconds",
         "lock_wait_seconds",
         "heal",
+        "backup_dir",  # where the dump goes that is made before an adoption, or None
+        "adopt_without_backup",
         "listen_address",
         "port",
         "startup_probe",
@@ -162,6 +164,8 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
         database_wait_seconds=environment.whole_number("DATABASE_WAIT_SECONDS", 60, 0, 86_400),
         lock_wait_seconds=environment.whole_number("LOCK_WAIT_SECONDS", 300, 0, 86_400),
         heal=environment.yes_or_no("HEAL", True),
+        backup_dir=environment.text("BACKUP_DIR"),
+        adopt_without_backup=environment.yes_or_no("ADOPT_WITHOUT_BACKUP", False),
         listen_address=environment.matching(
             "LISTEN_ADDRESS", ADDRESS, "an address such as 127.0.0.1, 0.0.0.0 or ::, without a port", "127.0.0.1"
         ).strip("[]"),

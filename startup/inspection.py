@@ -46,6 +46,14 @@ def status(configuration, as_json=False) -> None:
     print_status(state, files, as_json)
 
 
+def report(configuration, as_json=False) -> None:
+    """Print what an adoption has found and done, and what it left to decide."""
+    from startup.adoption_report import print_kept, read_kept
+
+    connection = _reader(configuration)
+    print_kept(*read_kept(connection, read_state(connection)), as_json)
+
+
 def plan(configuration) -> None:
     """Rehearse the pending migrations in a transaction that is rolled back."""
     from startup.session import migrating_session, place_of, session
@@ -54,14 +62,14 @@ def plan(configuration) -> None:
     with session(configuration.conninfo, configuration.database_wait_seconds) as connection:
         state = read_state(connection, optional)
         if configuration.migration_conninfo is None or not migrations.pending(state.applied, files):
-            _rehearse(connection, state, files, optional)
+            _rehearse(configuration, connection, state, files, optional)
             return
         place = place_of(connection, state)
     with migrating_session(configuration, place, optional) as (connection, state):
-        _rehearse(connection, state, files, optional)
+        _rehearse(configuration, connection, state, files, optional)
 
 
-def _rehearse(connection, state, files, optional) -> None:
+def _rehearse(configuration, connection, state, files, optional) -> None:
     from startup.plan import rehearse_all  # yoyo, which the others do not need
 
     pending = migrations.pending(state.applied, files)
@@ -69,7 +77,7 @@ def _rehearse(connection, state, files, optional) -> None:
     migrations.check_contents(pending)
     if pending:
         require_privileges(connection, state)
-    rehearse_all(connection, state, files, optional)
+    rehearse_all(configuration, connection, state, files, optional)
 
 
 def snapshot(configuration) -> None:
@@ -86,4 +94,4 @@ def _reader(configuration: Configuration):
     return wait_for_database(configuration.conninfo, configuration.database_wait_seconds, primary=False)
 
 
-COMMANDS = {command.__name__: command for command in (wait, verify, status, plan, snapshot)}
+COMMANDS = {command.__name__: command for command in (wait, verify, status, report, plan, snapshot)}

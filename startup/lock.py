@@ -21,16 +21,17 @@ REPORT_SECONDS = 10
 
 
 @contextmanager
-def start_lock(connection, schema: str, seconds: int, needed, pooled: bool = False):
+def start_lock(connection, schema: str, seconds: int, needed, pooled: bool = False, traceless=lambda: False):
     """Hold both locks of this schema for the block; gives the StartLock, or None when nothing is left to do.
 
     `needed()` reads the state anew and tells whether something is left. `pooled` says that people reach this
-    database through a pooler in transaction mode, behind which nobody can be proven dead.
+    database through a pooler in transaction mode, behind which nobody can be proven dead. `traceless()` tells, of
+    the state that needed() has read, that nothing may be written yet: then yoyo's row is left to take_row().
     Raises LockTimeoutError after `seconds`.
     """
     lock = StartLock(connection, schema, seconds, pooled)
     try:
-        yield lock if lock.obtain(needed) else None
+        yield lock if lock.obtain(needed, traceless) else None
     finally:
         if not connection.closed:
             lock.release()
@@ -46,13 +47,42 @@ class StartLock:
         self._row = YoyoRow(connection, pooled)
         self._wait = Wait(seconds)
 
-    def obtain(self, needed) -> bool:
+    def obtain(self, needed, traceless) -> bool:
         """Take both locks; gives false when nothing is left to do. Raises LockTimeoutError."""
 
         def still_needed() -> bool:
             return _in_turn(self._cursor, self._wait, needed)
 
-        return self._obtain_advisory_lock(still_needed) and still_needed() and self._obtain_row(still_needed)
+        if not (self._obtain_advisory_lock(still_needed) and still_needed()):
+            return False
+        while traceless():
+            if not self.wait_for_row():
+                return True
+            if not still_needed():
+                return False
+        return self._obtain_row(still_needed)
+
+    def wait_for_row(self) -> bool:
+        """Wait while a yoyo run by hand holds the row, and write nothing; gives whether there was a wait.
+
+        Raises LockTimeoutError.
+        """
+        waited = False
+        while has_row(self._cursor) and self._row.is_held():
+            waited = True
+            self._wait.poll("a yoyo run by hand", self._row.name_holder)
+        return waited
+
+    def take_row(self) -> bool:
+        """Take the row within the transaction of the caller; gives false while somebody else has it.
+
+        After a rollback, call drop_row().
+        """
+        return self._row.take_in_transaction()
+
+    def drop_row(self) -> None:
+        """Know that the transaction was rolled back in which the row was taken."""
+        self._row.forget()
 
     def require_row(self) -> None:
         """Raise LockTimeoutError when somebody has taken yoyo's row away from this start."""

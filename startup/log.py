@@ -31,9 +31,9 @@ def write(message: str, level: str = "info", **fields: object) -> None:
         return
 
 
-def step(message: str, since: float, **fields: object) -> None:
-    """Write that a step which began at `since` (time.perf_counter()) is done, with its time."""
-    milliseconds = round((time.perf_counter() - since) * 1000)
+def step(message: str, since: float, until: float | None = None, **fields: object) -> None:
+    """Write that a step which lasted from `since` (time.perf_counter()) until now, or `until`, is done."""
+    milliseconds = round(((until or time.perf_counter()) - since) * 1000)
     write(f"{message} ({milliseconds} ms)", milliseconds=milliseconds, **fields)
 
 

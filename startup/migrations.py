@@ -8,6 +8,7 @@ from hashlib import sha256
 from startup.errors import UsageError
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sql")
+TABLES_OF_THE_DOCUMENT = ("users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items")
 NAME = re.compile(r"(?P<prefix>(?:optional-)?)(?P<number>\d{4})-[a-z0-9]+(?:-[a-z0-9]+)*\.sql")
 
 
@@ -155,6 +156,17 @@ def read_optional() -> list[MigrationFile]:
 def pending(applied, files: list[MigrationFile], fulfilled=None) -> list[MigrationFile]:
     """The files that are not among the `applied` ids and, of optional files, whose condition is `fulfilled`."""
     return [file for file in files if file.id not in applied and (fulfilled is None or fulfilled[file.id])]
+
+
+def adoption_is_due(state, files: list[MigrationFile]) -> bool:
+    """Whether this is a database of the predecessor: tables of the document, and none of our migrations.
+
+    0004-adopt-names notes it where there was nothing to adopt, and 0020-adoption-end where it was done: then somebody
+    has only lost the ledger.
+    """
+    has_tables = any(state.has_table(name) for name in TABLES_OF_THE_DOCUMENT)
+    has_ids = any(file.id in state.applied for file in files)
+    return has_tables and not has_ids and state.marks.get("adoption") not in ("done", "nothing to adopt")
 
 
 def check_contents(files: list[MigrationFile]) -> None:

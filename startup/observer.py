@@ -121,18 +121,24 @@ class Observer:
             self._beside = None
 
 
-def _connect_beside(connection):
-    """A second connection to the very server of a first one, which gives up soon."""
+def parameters_of(connection) -> dict[str, str]:
+    """What libpq needs to reach the very server of a connection once more, the password included."""
     info = connection.info
     parameters = {name: value for name, value in info.dsn_parameters.items() if value}
-    parameters |= {"host": info.host, "port": info.port, "application_name": "timetracker"}
+    parameters |= {"host": info.host, "port": str(info.port)}
     parameters.pop("hostaddr", None)
     if info.password:
         parameters["password"] = info.password
     if not info.host.startswith(("/", "@")):  # a name may have several addresses
         with socket.socket(fileno=os.dup(connection.fileno())) as opened:
             parameters["hostaddr"] = opened.getpeername()[0]
-    beside = connect_interruptibly(make_dsn(**parameters), connect_timeout=2, primary=False)
+    return parameters
+
+
+def _connect_beside(connection):
+    """A second connection to the very server of a first one, which gives up soon."""
+    conninfo = make_dsn(**parameters_of(connection) | {"application_name": "timetracker"})
+    beside = connect_interruptibly(conninfo, connect_timeout=2, primary=False)
     give_up_after(beside, ANSWER_SECONDS)
     return beside
 

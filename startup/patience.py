@@ -64,6 +64,10 @@ class Patience:
                 self._notices.tell(id)
                 return result
 
+    def tell(self, step: str) -> None:
+        """Say which part of a step begins, such as a file of several."""
+        self._observer.begin(step)
+
     @property
     def held_up_by(self) -> str:
         """Who was in the way of the last step, and with what."""

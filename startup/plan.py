@@ -3,11 +3,18 @@
 from startup import defaults, heal
 from startup.apply import rehearse
 from startup.catalog import State, question, table_of, type_of
-from startup.migrations import MigrationFile, pending
+from startup.configuration import Configuration
+from startup.migrations import MigrationFile, adoption_is_due, pending
 from startup.verification import compare
 
 
-def rehearse_all(connection, state: State, files: list[MigrationFile], optional: list[MigrationFile]) -> None:
+def rehearse_all(
+    configuration: Configuration,
+    connection,
+    state: State,
+    files: list[MigrationFile],
+    optional: list[MigrationFile],
+) -> None:
     """Print what a start would do, and the locks that it would take on tables that are there already.
 
     Raises MigrationFailedError for what would fail, LockTimeoutError while somebody else migrates.
@@ -15,15 +22,12 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
     todo = pending(state.applied, files)
     with connection.cursor() as cursor:
         cursor.execute(question("session"), {"schema": state.schema, "seconds": 60})
-    tables = {table_of(name) for name in state.objects if type_of(name) == "table"}
-    rehearsed = dict(rehearse(connection, state.schema, [file for file in todo if file.transactional], tables))
+    if adoption_is_due(state, files):
+        within = _rehearse_adoption(configuration, connection, state, todo)
+    else:
+        within = _rehearse_files(connection, state, todo)
     for file in todo:
-        if file in rehearsed:
-            print(
-                f"{file.id}: would be applied; {', '.join(rehearsed[file]) or 'locks no table that is there already'}"
-            )
-        else:
-            print(f"{file.id}: would be applied outside a transaction; readers and writers go on")
+        print(f"{file.id}: {within.get(file, 'would be applied outside a transaction; readers and writers go on')}")
     for file in pending(state.applied, optional, state.fulfilled):
         print(f"{file.id}: would be tried (optional)")
     defaults_are_there = "defaults" in state.marks and not defaults.missing(state)
@@ -35,3 +39,25 @@ def rehearse_all(connection, state: State, files: list[MigrationFile], optional:
         print("\n".join(f"  {found.kind} {found.object}" for found in damaged))
     elif not todo and defaults_are_there:
         print("Nothing is pending")
+
+
+def _rehearse_files(connection, state: State, todo: list[MigrationFile]) -> dict[MigrationFile, str]:
+    """Give what would become of each transactional file."""
+    tables = {table_of(name) for name in state.objects if type_of(name) == "table"}
+    rehearsed = rehearse(connection, state.schema, [file for file in todo if file.transactional], tables)
+    nothing = "locks no table that is there already"
+    return {file: f"would be applied; {', '.join(locks) or nothing}" for file, locks in rehearsed}
+
+
+def _rehearse_adoption(
+    configuration: Configuration, connection, state: State, todo: list[MigrationFile]
+) -> dict[MigrationFile, str]:
+    """Print what would be reported, and give the same."""
+    from startup import adoption, adoption_report, backup  # which most plans do not need
+
+    backup.tell_plan(connection, configuration)
+    rehearsed = adoption.rehearse(connection, state, todo, configuration)
+    adoption_report.print_rows(rehearsed.report, names={"done": "would be done"})
+    tables = ", ".join(rehearsed.tables)
+    print(f"All in one transaction, which would begin with ACCESS EXCLUSIVE locks on {tables}:")
+    return {file: "would be applied in that transaction" for file, *_ in rehearsed.applied}

@@ -73,6 +73,28 @@ class YoyoRow:
             return False
         return self._cursor.rowcount == 1
 
+    def take_in_transaction(self) -> bool:
+        """Write the row within the transaction of the caller; gives false where somebody else holds it.
+
+        The table, where there was none, goes with that transaction. Whoever wants to write the row waits for its end.
+        Raises LockNotAvailable.
+        """
+        try:
+            self._write(question("yoyo_lock"))
+        except (DuplicateTable, UniqueViolation):  # a yoyo run by hand made it in the same moment
+            return False
+        self._write("LOCK TABLE yoyo_lock IN SHARE ROW EXCLUSIVE MODE")
+        self._remove_of_starts()
+        if self.is_held():
+            return False
+        if self._row:
+            self._remove_of_yoyo()
+        return self.take()
+
+    def forget(self) -> None:
+        """Know that the row was rolled back."""
+        self._taken = None
+
     def require(self) -> None:
         """Raise LockTimeoutError when the row that was taken is gone."""
         with suppress(UndefinedTable):

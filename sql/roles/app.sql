@@ -20,10 +20,11 @@ GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA :"schema" TO :"role";
 -- Bookkeeping is read, and written by whoever migrates. The row security of app_secrets shows the key to a role with
 -- UPDATE, and lets it change nothing. Where such a table was made again, the default privileges below gave too much.
 REVOKE INSERT, UPDATE, DELETE, TRUNCATE
-    ON _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock, migration_hashes, startup_marks
+    ON _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock, migration_hashes, startup_marks, adoption_report
     FROM :"role";
 REVOKE INSERT, DELETE, TRUNCATE ON app_secrets FROM :"role";
-GRANT SELECT ON _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock, migration_hashes, startup_marks TO :"role";
+GRANT SELECT ON _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock, migration_hashes, startup_marks, adoption_report
+    TO :"role";
 GRANT SELECT, UPDATE ON app_secrets TO :"role";
 
 -- The tables and sequences of later versions.

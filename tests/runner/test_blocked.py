@@ -228,10 +228,12 @@ def test_a_start_that_meets_a_deadlock_looks_again(migrated, installation):
     """A start that heals locks the tables in another order than one that looks at them."""
     waiting = "SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessShareLock'"
     heals = "SET LOCAL deadlock_timeout = '1min'; ALTER SEQUENCE users_id_seq RENAME TO other"
-    with transaction(migrated, heals, user="postgres") as healing:
-        with installation.start("migrate", database=migrated) as process:
-            wait_for(lambda: migrated.query(waiting))
-            healing.execute("LOCK TABLE invoice_items")  # waits until the server has ended the deadlock
-            healing.execute("ROLLBACK")
-            said = process.communicate()[1]
+    with (
+        transaction(migrated, heals, user="postgres") as healing,
+        installation.start("migrate", database=migrated) as process,
+    ):
+        wait_for(lambda: migrated.query(waiting))
+        healing.execute("LOCK TABLE invoice_items")  # waits until the server has ended the deadlock
+        healing.execute("ROLLBACK")
+        said = process.communicate()[1]
     assert process.returncode == 0, said

@@ -502,3 +502,10 @@ def test_a_start_that_dies_while_it_heals_leaves_nothing_half_done(migrated, ins
     assert installation.run("serve", database=migrated, env=NOT_TO_SERVE).returncode == 5
     assert differences_of(migrated) == before
     assert serve(migrated).returncode == 0
+
+
+def test_a_database_that_lost_its_marks_is_not_taken_for_one_of_the_predecessor(migrated, run_runner):
+    migrated.execute("DROP TABLE startup_marks")
+    assert run_runner("migrate", database=migrated).returncode == 0
+    assert migrated.query("SELECT value FROM startup_marks WHERE name = 'adoption'") == [("nothing to adopt",)]
+    assert migrated.query("SELECT count(*) FROM adoption_report") == [(0,)]

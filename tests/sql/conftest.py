@@ -51,7 +51,9 @@ ROWS = {
     "migration_hashes": """
         INSERT INTO migration_hashes (migration_id, raw_sha256, normalised_sha256, recorded_at)
         VALUES ('0001-bookkeeping', repeat('a', 64), repeat('b', 64), '2024-01-01')""",
-    "startup_marks": "INSERT INTO startup_marks VALUES ('defaults', '2024-01-01', '2024-01-01')",
+    "startup_marks": "INSERT INTO startup_marks VALUES"
+    " ('defaults', '2024-01-01', '2024-01-01'), ('adoption', 'nothing to adopt', '2024-01-01')",
+    "adoption_report": "INSERT INTO adoption_report (step, object, detail) VALUES ('found', 'table users', 'rows')",
     "app_secrets": "INSERT INTO app_secrets VALUES ('secret_key', 'not for readers', '2024-01-01')",
     "users": """
         INSERT INTO users (username, role, created_at, last_login, is_active, updated_at)

@@ -109,7 +109,7 @@ def test_all_migrations_rolled_back_and_applied_again_leave_everything_as_it_was
     for _ in range(2):
         assert yoyo(filled, "rollback", "--all").returncode == 0
         assert archived(filled) == sorted(TABLES.values())
-    assert everything(filled)[1].keys() == {"app_secrets", "migration_hashes", "startup_marks"}
+    assert everything(filled)[1].keys() == {"adoption_report", "app_secrets", "migration_hashes", "startup_marks"}
 
     assert yoyo(filled, "apply").returncode == 0
     assert everything(filled) == before

@@ -1,0 +1,177 @@
+"""Adopting a database of the predecessor: every transactional file, the defaults and the proof in one transaction.
+
+Before it commits nothing is left behind, not even yoyo's row: a database that is refused is as it was. What stands in
+the way is told, each thing in a line of its own.
+"""
+
+import time
+
+import psycopg2
+
+from startup import backup, defaults, log
+from startup.adoption_report import read_rows, tell
+from startup.apply import Ledger, first_line, held_up, statement_of, tell_applied
+from startup.catalog import State, question, read_snapshot, read_state, table_of
+from startup.configuration import Configuration
+from startup.errors import ConnectionLostError, MigrationFailedError
+from startup.lock import refuse_while_locked
+from startup.migrations import MigrationFile
+from startup.patience import Patience, passes
+from startup.report import describe
+from startup.verification import compare
+
+REFUSED = "TT001"  # the SQLSTATE with which 0006-adopt-values names all obstacles, each in a line of its DETAIL
+
+
+def adopt(connection, state: State, files: list[MigrationFile], lock, configuration: Configuration) -> None:
+    """Apply the transactional files among those pending, and tell what was done; with a backup before, if wanted.
+
+    `lock` is the StartLock, without yoyo's row: afterwards it has it. Raises MigrationFailedError where something
+    stands in the way, with a sentence for each thing, and what backup.make() raises.
+    """
+    began, dump = time.perf_counter(), backup.make(connection, configuration)
+    adoption = Adoption(connection, state, files, configuration)
+    try:
+        while not adoption.run(lock.take_row):
+            lock.drop_row()
+            lock.wait_for_row()
+    except BaseException:
+        lock.drop_row()
+        if dump and not adoption.may_be_committed:
+            backup.discard(dump)
+        raise
+    for applied in adoption.applied:
+        tell_applied(*applied)
+    tell(adoption.report)
+    defaults.tell(adoption.inserted)
+    log.step("Adopted the database; python runner.py report tells again what was found and done", began)
+
+
+def rehearse(connection, state: State, files: list[MigrationFile], configuration: Configuration) -> "Adoption":
+    """Do the same and roll it back; give what was seen.
+
+    Raises MigrationFailedError for what would stand in the way, LockTimeoutError while somebody else migrates.
+    """
+    adoption = Adoption(connection, state, files, configuration, is_rehearsal=True)
+
+    def begin() -> bool:
+        refuse_while_locked(connection, state.schema)
+        return True
+
+    adoption.run(begin)
+    return adoption
+
+
+class Adoption:
+    """One transaction, tried again while others hold locks that it needs.
+
+    tables    those that are locked before anything else
+    applied   the files that were run, each with when that began and ended
+    report    the rows of adoption_report
+    inserted  the defaults that were inserted
+    may_be_committed  whether it came as far as COMMIT
+    """
+
+    def __init__(self, connection, state: State, files: list[MigrationFile], configuration, is_rehearsal=False):
+        self._connection = connection
+        self._files = [file for file in files if file.transactional]
+        self._configuration = configuration
+        self._is_rehearsal = is_rehearsal
+        self._obstacles: list[str] = []
+        self._schema = state.schema
+        ours = sorted({table_of(name) for name in read_snapshot()})
+        self.tables = {name: state.qualified(name) for name in ours if state.has_table(name)}
+        self.may_be_committed = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._obstacles, self.report, self.applied, self.inserted = [], [], [], []
+
+    def run(self, begin) -> bool:
+        """Adopt; gives false, with everything rolled back, where begin() gives false inside the transaction."""
+        seconds = self._configuration.lock_wait_seconds
+        with Patience(self._connection, seconds) as patience:
+            try:
+                has_begun = patience.run("adoption", "adopting the database", lambda: self._attempt(begin, patience))
+            except psycopg2.Error as error:
+                if self._connection.closed:
+                    raise ConnectionLostError(first_line(error), "the adoption") from error
+                self.may_be_committed = False
+                if passes(error):
+                    raise held_up("The adoption", "was rolled back", error, patience) from error
+                self._obstacles = [_failure("The adoption", error)]
+        if self._obstacles:
+            raise self._refusal()
+        return has_begun
+
+    def _attempt(self, begin, patience: Patience) -> bool:
+        self._forget()
+        ledger = Ledger(self._connection)
+        with ledger.transaction(rollback_on_exit=True) as transaction:
+            self._lock_tables(ledger)
+            if not begin():
+                return False
+            ledger.ensure_internal_schema_updated()
+            self._apply(ledger, patience)
+            self.report = read_rows(self._connection)
+            if not self._obstacles:
+                patience.tell("adopting the database: verifying it")
+                self._prove_and_complete()
+            transaction.rollback_on_exit = self._is_rehearsal or bool(self._obstacles)
+            self.may_be_committed = not transaction.rollback_on_exit
+        return True
+
+    def _lock_tables(self, ledger: Ledger) -> None:
+        """Lock what is there against everybody, all at once, so that nobody writes to a half-adopted database.
+
+        What a deferred constraint refuses is told by the file that meets it, not at the end.
+        """
+        ledger.execute("SET LOCAL lock_timeout = '1s'")
+        ledger.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        with self._connection.cursor() as cursor:  # not execute(), which takes % for a parameter
+            cursor.execute(f"LOCK TABLE {', '.join(self.tables.values())} IN ACCESS EXCLUSIVE MODE")
+
+    def _apply(self, ledger: Ledger, patience: Patience) -> None:
+        for file in self._files:
+            patience.tell(f"adopting the database: {file.id}")
+            began = time.perf_counter()
+            try:
+                ledger.apply_once(file)
+            except psycopg2.Error as error:
+                if self._connection.closed or passes(error):
+                    raise
+                self._obstacles = _obstacles(file, error)
+                return
+            self.applied.append((file, began, time.perf_counter()))
+
+    def _prove_and_complete(self) -> None:
+        """See that nothing is wrong but that the defaults are missing, then insert those."""
+        verification = compare(read_state(self._connection))
+        self._obstacles = [describe(difference) for difference in verification.errors]
+        if self._obstacles or not defaults.missing(verification.state):
+            return
+        with self._connection.cursor() as cursor:
+            cursor.execute(question("guard_sequences"))
+        try:
+            self.inserted = defaults.insert(self._connection, self._configuration)
+        except MigrationFailedError as error:
+            self._obstacles = list(error.problems)
+
+    def _refusal(self) -> MigrationFailedError:
+        tell([row for row in self.report if row.step == "found"])
+        return MigrationFailedError(
+            *self._obstacles,
+            f"The database was not adopted, and nothing in it was changed: mend what is named above, then start again;"
+            f" python runner.py plan rehearses it. Schema {self._schema}: {', '.join(self.tables)}",
+        )
+
+
+def _obstacles(file: MigrationFile, error: psycopg2.Error) -> list[str]:
+    """What a file names as standing in the way, or why it failed."""
+    if error.pgcode == REFUSED and error.diag.message_detail:
+        return error.diag.message_detail.splitlines()
+    return [_failure(file.id, error)]
+
+
+def _failure(what: str, error: psycopg2.Error) -> str:
+    return f"{what} failed: {first_line(error)}. Statement: {statement_of(error)}"
