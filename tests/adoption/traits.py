@@ -1004,7 +1004,7 @@ def statements_for(rows: str, traits: list[Trait]) -> str:
 def expected_rows(before: Rows, traits: list[Trait]) -> Rows:
     """The rows that adoption should leave of those that were there."""
     rows = {table: {id: dict(row) for id, row in found.items()} for table, found in before.items()}
-    for trait in reversed(TRAITS):
-        if trait in traits:
-            trait.expect(rows)
+    applied = [trait for trait in TRAITS if trait in traits] or traits
+    for trait in reversed(applied):
+        trait.expect(rows)
     return rows
