@@ -8,6 +8,7 @@ SET LOCAL timetracker.keep_updated_at = 'on';
 DO $$
 DECLARE
     numbered RECORD;
+    referring RECORD;
     sequence REGCLASS;
     position RECORD;
     highest BIGINT;
@@ -71,6 +72,37 @@ BEGIN
         EXECUTE pg_catalog.format('SELECT max(id) FROM %s', numbered.relation) INTO highest;
         EXECUTE pg_catalog.format('SELECT last_value - (NOT is_called)::integer AS last, seqmax FROM %s, pg_sequence WHERE seqrelid = %s', sequence, sequence::oid)
         INTO position;
+        -- After the last number of its type there is no room for a row: the id becomes wider, and so does what refers to it.
+        IF highest >= position.seqmax AND numbered.type <> 'bigint' THEN
+            BEGIN
+                EXECUTE pg_catalog.format('ALTER TABLE %s ALTER id TYPE BIGINT', numbered.relation);
+                EXECUTE pg_catalog.format('ALTER SEQUENCE %s AS BIGINT MAXVALUE 9223372036854775807', sequence);
+                FOR referring IN
+                    SELECT attrelid::regclass AS relation, attname
+                    FROM (VALUES
+                        ('tasks', 'project_id', 'projects'),
+                        ('tasks', 'assigned_to', 'users'),
+                        ('tasks', 'created_by', 'users'),
+                        ('time_entries', 'user_id', 'users'),
+                        ('time_entries', 'project_id', 'projects'),
+                        ('time_entries', 'task_id', 'tasks'),
+                        ('invoices', 'project_id', 'projects'),
+                        ('invoices', 'created_by', 'users'),
+                        ('invoice_items', 'invoice_id', 'invoices')
+                    ) AS references_to (table_name, column_name, target)
+                    JOIN pg_attribute ON attrelid = adoption_table(table_name) AND attname = column_name
+                    WHERE target = numbered.table_name AND atttypid IN ('smallint'::regtype, 'integer'::regtype)
+                LOOP
+                    EXECUTE pg_catalog.format('ALTER TABLE %s ALTER %I TYPE BIGINT', referring.relation, referring.attname);
+                END LOOP;
+                position.seqmax := 9223372036854775807;
+                PERFORM adoption_note('done', numbered.object, NULL, pg_catalog.format('became bigint, as %s is the last %s', highest, numbered.type));
+            EXCEPTION WHEN feature_not_supported THEN
+                PERFORM adoption_note('in the way', numbered.object, NULL, pg_catalog.format(
+                    'id %s is the last %s, and it cannot become bigint: %s', highest, numbered.type, SQLERRM
+                ));
+            END;
+        END IF;
         IF position.last < highest AND highest < position.seqmax THEN
             EXECUTE pg_catalog.format('ALTER SEQUENCE %s RESTART WITH %s', sequence, highest + 1);
             PERFORM adoption_note('done', numbered.object, NULL, pg_catalog.format('the sequence goes on with %s; it stood at %s', highest + 1, position.last));
@@ -114,7 +146,12 @@ BEGIN
         'SELECT count(*) FROM %s WHERE (start_time IS NOT NULL AND %L) OR (end_time IS NOT NULL AND %L)',
         entries, in_utc !~ '\mtime_entries\.start_time\M', in_utc !~ '\mtime_entries\.end_time\M'
     ) INTO in_question;
-    IF in_question > 0 THEN
+    -- Where the type stayed another one, that is in the way already and told below.
+    IF in_question > 0 AND NOT EXISTS (
+        SELECT
+        FROM pg_attribute
+        WHERE attrelid = entries AND attname IN ('start_time', 'end_time') AND atttypid NOT IN ('timestamp'::regtype, 'timestamptz'::regtype)
+    ) THEN
         BEGIN
             archive := archive_for(entries);
         EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
