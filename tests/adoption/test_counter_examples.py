@@ -22,3 +22,13 @@ def test_the_last_id_of_its_type_leaves_room_for_the_next_row(laboratory):
     last = "INSERT INTO projects (id, name, client) VALUES (2147483647, 'the last', 'c');\n"
     refers = "INSERT INTO time_entries (id, project_id, start_time) VALUES (2147483647, 2147483647, '2025-01-01');"
     require_adoption(laboratory, BASE + last + refers, [])
+
+
+def test_tables_of_another_owner_are_refused_before_anything_changes(laboratory):
+    with old_database(laboratory, BASE + ENTRY) as database:
+        database.execute("ALTER TABLE tasks OWNER TO postgres; GRANT ALL ON tasks TO owner", user="postgres")
+        before = contents_of(database)
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 5, start.said
+        assert "ALTER TABLE public.tasks OWNER TO owner" in start.said
+        assert contents_of(database) == before

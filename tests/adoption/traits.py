@@ -210,7 +210,7 @@ def times_of_each_other(rows: Rows) -> None:
     """Where one of the two times is not known the other one is nearer than that of the adoption."""
     for row in each(rows, "users", "tasks", "settings"):
         for empty, known in (("updated_at", "created_at"), ("created_at", "updated_at")):
-            if row.get(empty) is None and isinstance(row.get(known), str):
+            if row.get(empty) is None and isinstance(row.get(known), str) and row[known] != NOW:
                 row[empty] = Moment(row[known])
 
 
