@@ -173,7 +173,8 @@ def require_indexes(before: Picture, after: Picture, names: dict[tuple[str, str]
             if schema == picture.schema and relation in SEVEN and name.startswith("index "):
                 columns = re.search(r" USING (.*)", definition)[1]
                 if picture is before:
-                    columns = re.sub(r"\w+", lambda word: names.get((relation, word[0]), word[0]), columns)
+                    for (table, old), new in names.items():
+                        columns = re.sub(rf"\b{old}\b", new, columns) if table == relation else columns
                 found.add((relation, columns))
         return found
 

@@ -44,9 +44,9 @@ def covering_sets(seed: str = "pairs") -> list[list[Trait]]:
                 for trait in TRAITS
                 if all(are_compatible(trait, other) for other in chosen)
             }
-            most = max(gains.values(), default=0)
-            if not most:
+            if not gains:
                 break
+            most = max(gains.values())
             chosen.append(by_name[rng.choice([name for name, gain in gains.items() if gain == most])])
         left -= set(pairs_in(chosen))
         sets.append(chosen)

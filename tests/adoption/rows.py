@@ -10,7 +10,7 @@ TEXTS = (
     'O\'Neil "Phase 2"',
     "back\\slash \\n, percent %s %(x)s, colon :name, $1, {0}; --",
     "'); DROP TABLE users; /*",
-    "Zürich – 日本語メモ, עברית, e\u0301, 👩‍💻🕒, zero\u200bwidth",
+    "Zürich \u2013 日本語メモ, עברית, e\u0301, 👩‍💻🕒, zero\u200bwidth",
     "line one\nline two\n\ttabbed, trailing blanks   ",
     "NULL",
     "x" * 200,
@@ -42,7 +42,7 @@ def literal(value: Any) -> str:
 
 
 def draw_rows(choose: Choose, fewest: int = 0) -> str:
-    """Draw rows for each table, at least so many, as INSERTs into the tables of base.sql with the ids that they need."""
+    """Draw rows for each table, at least so many: INSERTs into the tables of base.sql, with the ids that they need."""
     ids: dict[str, list[int]] = {}
     statements = []
     for table, most in COUNTS.items():

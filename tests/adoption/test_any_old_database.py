@@ -1,7 +1,7 @@
 """Any old database arrives with nothing lost, or is refused and stays as it was.
 
 Every pair of compatible traits comes together in a set of covering_sets(); hypothesis draws further ones. What it finds
-becomes a test with a name in test_counter_examples.py. `make fuzz-adoption` draws FUZZ_DRAWS databases with FUZZ_SEED.
+becomes a test with a name in test_counter_examples.py. FUZZ_DRAWS says how many are drawn beside, FUZZ_SEED which.
 """
 
 import os

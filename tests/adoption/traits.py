@@ -114,7 +114,10 @@ class Trait:
 
 # --- SQL ---
 
-OURS = f"(SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname IN {SEVEN})"
+OURS = (
+    "(SELECT oid FROM pg_class"
+    f" WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname IN {SEVEN})"
+)
 FKS = f"FROM pg_constraint WHERE contype = 'f' AND conrelid IN {OURS}"
 
 
@@ -207,7 +210,7 @@ def times_of_each_other(rows: Rows) -> None:
     """Where one of the two times is not known the other one is nearer than that of the adoption."""
     for row in each(rows, "users", "tasks", "settings"):
         for empty, known in (("updated_at", "created_at"), ("created_at", "updated_at")):
-            if row.get(empty) is None and isinstance(row.get(known), str):
+            if row.get(empty) is None and isinstance(row.get(known), str) and row[known] != NOW:
                 row[empty] = Moment(row[known])
 
 
@@ -326,11 +329,11 @@ TEXT_TIMES = "users.created_at users.last_login time_entries.end_time tasks.due_
 ZONED_TIMES = "time_entries.start_time projects.created_at tasks.updated_at settings.created_at"
 INTEGERS_FOR_BOOLEANS = "users.is_active projects.billable time_entries.billable settings.single_active_timer"
 DOUBLES = "projects.hourly_rate invoices.subtotal invoice_items.quantity"
-IDS = [
-    *(f"{table}.id" for table in SEVEN),
-    *["tasks.project_id", "tasks.assigned_to", "tasks.created_by", "time_entries.user_id", "time_entries.project_id"],
-    *["time_entries.task_id", "invoices.project_id", "invoices.created_by", "invoice_items.invoice_id"],
-]
+IDS = (
+    " ".join(f"{table}.id" for table in SEVEN)
+    + " tasks.project_id tasks.assigned_to tasks.created_by time_entries.user_id time_entries.project_id"
+    " time_entries.task_id invoices.project_id invoices.created_by invoice_items.invoice_id"
+)
 NULLABLE_HERE = {
     "users": ("role", "is_active", "created_at", "updated_at"),
     "projects": ("billable", "status", "created_at"),
@@ -354,7 +357,8 @@ TRAITS = [
         "several settings rows and General projects",
         "INSERT INTO settings (id, timezone, created_at, updated_at)"
         " SELECT 20 + n, 'Europe/Rome', '2025-01-01', '2025-01-01' FROM generate_series(1, 3) AS n;\n"
-        "INSERT INTO projects (id, name, client) SELECT 900 + n, 'General', 'Default Client' FROM generate_series(1, 3) AS n;",
+        "INSERT INTO projects (id, name, client) SELECT 900 + n, 'General', 'Default Client' FROM generate_series(1,"
+        " 3) AS n;",
     ),
     Trait(
         "one running timer a user",
@@ -481,7 +485,8 @@ TRAITS = [
         "CREATE FUNCTION touch_updated_at() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN NEW.updated_at := '1999-01-01'; RETURN NEW; END; $$;\n"
         + "\n".join(
-            f"CREATE TRIGGER trg_{table}_touch BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION touch_updated_at();"
+            f"CREATE TRIGGER trg_{table}_touch BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION"
+            f" touch_updated_at();"
             for table in SEVEN
             if table != "invoice_items"
         ),
@@ -496,7 +501,7 @@ TRAITS = [
     # Loose imports
     Trait(
         "bigint ids",
-        retyped(" ".join(column for column in IDS if not column.endswith(".id")), "BIGINT")
+        retyped(" ".join(column for column in IDS.split() if not column.endswith(".id")), "BIGINT")
         + "\n"
         + "\n".join(f"ALTER TABLE {table} ALTER id TYPE BIGINT;" for table in SEVEN),
     ),
@@ -613,10 +618,14 @@ TRAITS = [
     ),
     Trait(
         "extra NOT NULL columns without default",
-        "ALTER TABLE users ADD password_hash TEXT DEFAULT 'x' NOT NULL; ALTER TABLE users ALTER password_hash DROP DEFAULT;\n"
-        "ALTER TABLE time_entries ADD kind INTEGER DEFAULT 1 NOT NULL; ALTER TABLE time_entries ALTER kind DROP DEFAULT;\n"
-        "ALTER TABLE invoices ADD payment_status VARCHAR(20) DEFAULT 'unpaid' NOT NULL; ALTER TABLE invoices ALTER payment_status DROP DEFAULT;\n"
-        "ALTER TABLE invoice_items ADD position INTEGER DEFAULT 1 NOT NULL; ALTER TABLE invoice_items ALTER position DROP DEFAULT;",
+        "ALTER TABLE users ADD password_hash TEXT DEFAULT 'x' NOT NULL; ALTER TABLE users ALTER password_hash DROP"
+        " DEFAULT;\n"
+        "ALTER TABLE time_entries ADD kind INTEGER DEFAULT 1 NOT NULL; ALTER TABLE time_entries ALTER kind DROP"
+        " DEFAULT;\n"
+        "ALTER TABLE invoices ADD payment_status VARCHAR(20) DEFAULT 'unpaid' NOT NULL; ALTER TABLE invoices ALTER"
+        " payment_status DROP DEFAULT;\n"
+        "ALTER TABLE invoice_items ADD position INTEGER DEFAULT 1 NOT NULL; ALTER TABLE invoice_items ALTER position"
+        " DROP DEFAULT;",
     ),
     Trait(
         "extra tables",
@@ -627,7 +636,8 @@ TRAITS = [
     ),
     Trait(
         "alembic_version",
-        "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY); INSERT INTO alembic_version VALUES ('018');",
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY); INSERT INTO alembic_version VALUES"
+        " ('018');",
     ),
     Trait(
         "comments",
@@ -638,7 +648,8 @@ TRAITS = [
     ),
     Trait(
         "grants",
-        "GRANT SELECT ON users, time_entries TO reader;\nGRANT SELECT (id, name), UPDATE (name) ON projects TO reader;\n"
+        "GRANT SELECT ON users, time_entries TO reader;\nGRANT SELECT (id, name), UPDATE (name) ON projects TO"
+        " reader;\n"
         "GRANT INSERT ON invoices TO PUBLIC;",
     ),
     Trait(
@@ -653,7 +664,8 @@ TRAITS = [
     Trait(
         "tables of the same names in another schema",
         "CREATE SCHEMA other;\n"
-        "CREATE TABLE other.users (id TEXT, username INTEGER);\nINSERT INTO other.users VALUES ('one', 1), ('one', NULL);\n"
+        "CREATE TABLE other.users (id TEXT, username INTEGER);\nINSERT INTO other.users VALUES ('one', 1), ('one',"
+        " NULL);\n"
         "CREATE TABLE other.time_entries (start_utc TIMESTAMP NOT NULL, duration INTERVAL);\n"
         "CREATE TABLE other.settings (key TEXT, value TEXT);\nCREATE INDEX idx_users_role ON other.users (username);",
     ),
@@ -665,7 +677,8 @@ TRAITS = [
     ),
     Trait(
         "start_utc instead",
-        "ALTER TABLE time_entries RENAME start_time TO start_utc;\nALTER TABLE time_entries RENAME end_time TO end_utc;",
+        "ALTER TABLE time_entries RENAME start_time TO start_utc;\nALTER TABLE time_entries RENAME end_time TO"
+        " end_utc;",
         renames=(("time_entries", "start_utc", "start_time"), ("time_entries", "end_utc", "end_time")),
         conflicts=("start_utc NOT NULL beside",),
     ),
@@ -708,7 +721,8 @@ TRAITS = [
         "client_id instead of client",
         for_each(
             "SELECT $sql$ CREATE TABLE clients (id SERIAL PRIMARY KEY, name VARCHAR(200));"
-            " INSERT INTO clients (name) SELECT DISTINCT client FROM projects; ALTER TABLE projects ADD client_id INTEGER;"
+            " INSERT INTO clients (name) SELECT DISTINCT client FROM projects; ALTER TABLE projects ADD client_id"
+            " INTEGER;"
             " UPDATE projects SET client_id = clients.id FROM clients WHERE clients.name = client $sql$"
             " WHERE to_regclass('clients') IS NULL"
         )
@@ -758,7 +772,8 @@ TRAITS = [
     ),
     Trait(
         "total beside",
-        "ALTER TABLE invoices ADD total NUMERIC(10, 2) DEFAULT 7.5 NOT NULL; ALTER TABLE invoices ALTER total DROP DEFAULT;\n"
+        "ALTER TABLE invoices ADD total NUMERIC(10, 2) DEFAULT 7.5 NOT NULL; ALTER TABLE invoices ALTER total DROP"
+        " DEFAULT;\n"
         "UPDATE invoices SET total_amount = 0 WHERE id % 2 = 1;",
         arrives=filled_from("invoices", "total_amount", "total", blank=(None, "0.00")),
     ),
@@ -826,7 +841,8 @@ TRAITS = [
     Trait(
         "settings as key and value",
         "DROP TABLE settings CASCADE;\nCREATE TABLE settings (key VARCHAR(50) PRIMARY KEY, value TEXT);\n"
-        "INSERT INTO settings VALUES ('timezone', 'Europe/Brussels'), ('currency', 'CHF'), ('company_name', 'Müller & Söhne'),"
+        "INSERT INTO settings VALUES ('timezone', 'Europe/Brussels'), ('currency', 'CHF'), ('company_name', 'Müller"
+        " & Söhne'),"
         " ('theme', 'dark');",
         arrives=settings_of_pairs,
         conflicts=SETTINGS_TRAITS,
@@ -891,7 +907,8 @@ REFUSED = [
     ),
     Trait(
         "an entry without a start",
-        "ALTER TABLE time_entries ALTER start_time DROP NOT NULL;\nINSERT INTO time_entries (id, notes) VALUES (9031, 'when?');",
+        "ALTER TABLE time_entries ALTER start_time DROP NOT NULL;\nINSERT INTO time_entries (id, notes) VALUES"
+        " (9031, 'when?');",
         names=("9031",),
         conflicts=(
             "users and projects and no row",
@@ -953,7 +970,8 @@ REFUSED = [
     Trait(
         "integers that are no booleans",
         retyped("time_entries.billable", "INTEGER")
-        + "\nINSERT INTO time_entries (id, start_time, billable) VALUES (9081, '2025-01-01', 2), (9082, '2025-01-01', -1);",
+        + "\nINSERT INTO time_entries (id, start_time, billable) VALUES (9081, '2025-01-01', 2), (9082,"
+        " '2025-01-01', -1);",
         names=("9081", "9082"),
         conflicts=(
             "users and projects and no row",
