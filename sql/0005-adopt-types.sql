@@ -250,17 +250,21 @@ $$;
 
 -- A condition that proves of most texts what `fits` asks of them, ten times as fast: a pattern costs more than a cast,
 -- but a cast may fail. What comes back as it was written is what it looks like. NULL: there is none.
-CREATE OR REPLACE FUNCTION adoption_shortcut(column_name TEXT, kind TEXT, wanted TEXT, is_utc BOOLEAN) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION adoption_shortcut(column_name TEXT, base_type TEXT, kind TEXT, wanted TEXT, is_utc BOOLEAN)
+RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
+        WHEN base_type IN ('real', 'double precision') AND wanted = 'integer' THEN pg_catalog.format(
+            '%1$I = trunc(%1$I) AND abs(%1$I) <= 2147483647', column_name
+        )
         WHEN kind <> 'text' THEN NULL
         WHEN wanted LIKE 'timestamp%' THEN pg_catalog.format(
-            'length(%1$I::text) >= 19 AND replace(left(%1$I::text, 19), ''T'', '' '') = left(%1$I::text, 19)::timestamp::text'
-            ' AND (%2$s OR substr(%1$I::text, 20) COLLATE "C" ~ %3$L)',
-            column_name,
-            CASE WHEN is_utc THEN pg_catalog.format('substr(%I::text, 20) IN (''Z'', ''+00'', ''+00:00'')', column_name)
-                ELSE pg_catalog.format('length(%I::text) = 19', column_name)
-            END,
-            CASE WHEN is_utc THEN '^(\.\d{1,6})?(Z|[-+](0\d|1[0-4])(:?[0-5]\d)?)$' ELSE '^\.\d{1,6}$' END
+            CASE
+                WHEN is_utc THEN 'length(%1$I::text) >= 20 AND %1$I::text::timestamptz IS NOT NULL AND ('
+                    'substr(%1$I::text, 20) = ''Z'' OR substr(%1$I::text, 21, 2) <= ''14'' COLLATE "C"'
+                    ' AND translate(substr(%1$I::text, 20), ''123456789-'', ''000000000+'') IN (''+00'', ''+0000'', ''+00:00'')'
+                    ' OR substr(%1$I::text, 20) COLLATE "C" ~ ''^(\.\d{1,6})?(Z|[-+](0\d|1[0-4])(:?[0-5]\d)?)$'')'
+                ELSE 'length(%1$I::text) = 19'
+            END || ' AND replace(left(%1$I::text, 19), ''T'', '' '') = left(%1$I::text, 19)::timestamp::text', column_name
         )
         WHEN wanted = 'date' AND NOT is_utc THEN pg_catalog.format('length(%1$I::text) = 10 AND %1$I::text = %1$I::text::date::text', column_name)
         WHEN wanted = 'boolean' THEN pg_catalog.format(
@@ -300,7 +304,7 @@ BEGIN
     LOOP
         unfit := pg_catalog.format('%s IS NOT NULL AND (%s) IS NOT TRUE', own, candidate.fits);
         every_one_fits := candidate.fits IS NULL;
-        shortcut := adoption_shortcut(differing.column_name, differing.kind, candidate.type, candidate.is_utc);
+        shortcut := adoption_shortcut(differing.column_name, differing.base_type, differing.kind, candidate.type, candidate.is_utc);
         IF NOT every_one_fits AND shortcut IS NOT NULL THEN
             BEGIN
                 EXECUTE pg_catalog.format(
