@@ -143,7 +143,7 @@ def retyped(columns: str, type: str, using: str = "{}::{type}", default: str = "
     return "\n".join(statements)
 
 
-def emptied(columns: dict[str, Any], rows: str = "id % 2 = 1") -> str:
+def emptied(columns: dict[str, Any], rows: str = "id % 2 = 1 AND id < 9000") -> str:
     """SQL that lets columns be NULL, and sets some of their values so."""
     return "\n".join(
         f"ALTER TABLE {table} ALTER {own} DROP NOT NULL; UPDATE {table} SET {own} = NULL WHERE {rows};"
