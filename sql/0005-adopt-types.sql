@@ -60,7 +60,7 @@ $$;
 
 -- The types that a column could have, the best first: `fits` is a condition that every value but NULL has to meet, NULL
 -- if all of them do; `reading` is the value as it will be, NULL where PostgreSQL's own conversion is it.
--- Both are read outside this file too: they are part of the advice. What does not match is not cast, so nothing fails.
+-- `fits` casts nothing that does not match, so that it never fails, and stands in the advice too.
 CREATE OR REPLACE FUNCTION adoption_candidates(column_name TEXT, base_type TEXT, kind TEXT, wanted TEXT, is_enough BOOLEAN)
 RETURNS TABLE (type TEXT, fits TEXT, reading TEXT, is_utc BOOLEAN) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -248,6 +248,33 @@ RETURNS TABLE (take_away TEXT, make_anew TEXT, reason TEXT) LANGUAGE sql STABLE 
     ORDER BY position, take_away;
 $$;
 
+-- A condition that proves of most texts what `fits` asks of them, ten times as fast: a pattern costs more than a cast,
+-- but a cast may fail. What comes back as it was written is what it looks like. NULL: there is none.
+CREATE OR REPLACE FUNCTION adoption_shortcut(column_name TEXT, base_type TEXT, kind TEXT, wanted TEXT, is_utc BOOLEAN)
+RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN base_type IN ('real', 'double precision') AND wanted = 'integer' THEN pg_catalog.format(
+            '%1$I = trunc(%1$I) AND abs(%1$I) <= 2147483647', column_name
+        )
+        WHEN kind <> 'text' THEN NULL
+        WHEN wanted LIKE 'timestamp%' THEN pg_catalog.format(
+            CASE
+                WHEN is_utc THEN 'length(%1$I::text) >= 20 AND %1$I::text::timestamptz IS NOT NULL AND ('
+                    'substr(%1$I::text, 20) = ''Z'' OR substr(%1$I::text, 21, 2) <= ''14'' COLLATE "C"'
+                    ' AND translate(substr(%1$I::text, 20), ''123456789-'', ''000000000+'') IN (''+00'', ''+0000'', ''+00:00'')'
+                    ' OR substr(%1$I::text, 20) COLLATE "C" ~ ''^(\.\d{1,6})?(Z|[-+](0\d|1[0-4])(:?[0-5]\d)?)$'')'
+                ELSE 'length(%1$I::text) = 19'
+            END || ' AND replace(left(%1$I::text, 19), ''T'', '' '') = left(%1$I::text, 19)::timestamp::text', column_name
+        )
+        WHEN wanted = 'date' AND NOT is_utc THEN pg_catalog.format('length(%1$I::text) = 10 AND %1$I::text = %1$I::text::date::text', column_name)
+        WHEN wanted = 'boolean' THEN pg_catalog.format(
+            '%I::text IN (''t'', ''f'', ''true'', ''false'', ''True'', ''False'', ''0'', ''1'')', column_name
+        )
+        WHEN wanted IN ('integer', 'bigint') THEN pg_catalog.format('%1$I::text = %1$I::text::%2$s::text', column_name, wanted)
+        WHEN wanted LIKE 'numeric(%' THEN pg_catalog.format('%1$I::text = %1$I::text::%2$s::text', column_name, wanted)
+    END;
+$$;
+
 -- The SQL of a change, with a line of the report; or what is in the way, noted by adoption_obstacle().
 CREATE OR REPLACE FUNCTION adoption_choice(
     differing RECORD, OUT action TEXT, OUT row_count BIGINT, OUT detail TEXT, OUT new_type TEXT, OUT is_utc BOOLEAN
@@ -258,8 +285,8 @@ DECLARE
     candidate RECORD;
     attribute RECORD;
     superfluous RECORD;
-    unfit_count BIGINT;
-    unfit_first TEXT;
+    every_one_fits BOOLEAN;
+    shortcut TEXT;
     unfit TEXT;
     unfit_all TEXT[];
     holds BOOLEAN;
@@ -275,19 +302,28 @@ BEGIN
         SELECT *
         FROM adoption_candidates(differing.column_name, differing.base_type, differing.kind, differing.wanted, differing.is_enough)
     LOOP
-        unfit := pg_catalog.format('%s IS NOT NULL AND (%s) IS NOT TRUE', own, COALESCE(candidate.fits, 'true'));
-        EXECUTE pg_catalog.format('SELECT count(%s), count(*) FILTER (WHERE %s) FROM %s', own, unfit, differing.relation)
-        INTO row_count, unfit_count;
-        IF unfit_count = 0 THEN
+        unfit := pg_catalog.format('%s IS NOT NULL AND (%s) IS NOT TRUE', own, candidate.fits);
+        every_one_fits := candidate.fits IS NULL;
+        shortcut := adoption_shortcut(differing.column_name, differing.base_type, differing.kind, candidate.type, candidate.is_utc);
+        IF NOT every_one_fits AND shortcut IS NOT NULL THEN
+            BEGIN
+                EXECUTE pg_catalog.format(
+                    'SELECT NOT EXISTS (SELECT FROM %s WHERE %s IS NOT NULL AND (%s) IS NOT TRUE)', differing.relation, own, shortcut
+                ) INTO every_one_fits;
+            EXCEPTION
+                WHEN data_exception THEN
+                    every_one_fits := false;
+            END;
+        END IF;
+        IF NOT every_one_fits THEN
+            EXECUTE pg_catalog.format('SELECT NOT EXISTS (SELECT FROM %s WHERE %s)', differing.relation, unfit) INTO every_one_fits;
+        END IF;
+        IF every_one_fits THEN
             new_type := candidate.type;
             is_utc := candidate.is_utc;
             EXIT;
         END IF;
         unfit_all := unfit_all || unfit;
-        IF unfit_first IS NULL AND adoption_has(differing.table_name, 'id') THEN
-            unfit_first := pg_catalog.format('the values of %s', (adoption_rows(differing.table_name, unfit)).shown);
-        END IF;
-        unfit_first := COALESCE(unfit_first, pg_catalog.format('%s of its values', unfit_count));
     END LOOP;
 
     IF new_type IS NULL THEN
@@ -295,13 +331,20 @@ BEGIN
         RETURN;
     END IF;
 
+    EXECUTE pg_catalog.format('SELECT count(%s) FROM %s', own, differing.relation) INTO row_count;
     action := pg_catalog.format('ALTER COLUMN %s TYPE %s', own, new_type);
     detail := pg_catalog.format('%s became %s', differing.declared, new_type);
     IF is_utc THEN
         detail := detail || ', in UTC';
     END IF;
-    IF unfit_first IS NOT NULL AND new_type <> differing.wanted THEN
-        detail := pg_catalog.format('%s, not %s, which cannot hold %s', detail, differing.wanted, unfit_first);
+    IF new_type <> differing.wanted AND unfit_all IS NOT NULL THEN
+        detail := pg_catalog.format(
+            '%s, not %s, which cannot hold %s', detail, differing.wanted, CASE
+                WHEN adoption_has(differing.table_name, 'id')
+                    THEN pg_catalog.format('the values of %s', (adoption_rows(differing.table_name, unfit_all[1])).shown)
+                ELSE 'some of its values'
+            END
+        );
     ELSIF new_type <> differing.wanted THEN
         detail := pg_catalog.format('%s, which is wider than %s', detail, differing.wanted);
     END IF;
@@ -454,8 +497,8 @@ BEGIN
     )), '[]') INTO foreign_keys
     FROM pg_constraint
     WHERE contype = 'f' AND conparentid = 0
-        AND EXISTS (SELECT FROM jsonb_to_recordset(plan) AS near (relation REGCLASS, attnum SMALLINT) WHERE relation = conrelid AND attnum = ANY (conkey))
-        AND EXISTS (SELECT FROM jsonb_to_recordset(plan) AS far (relation REGCLASS, attnum SMALLINT) WHERE relation = confrelid AND attnum = ANY (confkey));
+        AND EXISTS (SELECT FROM adoption_differing() WHERE relation = conrelid AND attnum = ANY (conkey))
+        AND EXISTS (SELECT FROM adoption_differing() WHERE relation = confrelid AND attnum = ANY (confkey));
 
     BEGIN
         FOR one IN SELECT jsonb_array_elements(foreign_keys) LOOP

@@ -8,6 +8,7 @@ SET LOCAL timetracker.keep_updated_at = 'on';
 DO $$
 DECLARE
     numbered RECORD;
+    referring RECORD;
     sequence REGCLASS;
     position RECORD;
     highest BIGINT;
@@ -71,6 +72,37 @@ BEGIN
         EXECUTE pg_catalog.format('SELECT max(id) FROM %s', numbered.relation) INTO highest;
         EXECUTE pg_catalog.format('SELECT last_value - (NOT is_called)::integer AS last, seqmax FROM %s, pg_sequence WHERE seqrelid = %s', sequence, sequence::oid)
         INTO position;
+        -- After the last number of its type there is no room for a row: the id becomes wider, and so does what refers to it.
+        IF highest >= position.seqmax AND numbered.type <> 'bigint' THEN
+            BEGIN
+                EXECUTE pg_catalog.format('ALTER TABLE %s ALTER id TYPE BIGINT', numbered.relation);
+                EXECUTE pg_catalog.format('ALTER SEQUENCE %s AS BIGINT MAXVALUE 9223372036854775807', sequence);
+                FOR referring IN
+                    SELECT attrelid::regclass AS relation, attname
+                    FROM (VALUES
+                        ('tasks', 'project_id', 'projects'),
+                        ('tasks', 'assigned_to', 'users'),
+                        ('tasks', 'created_by', 'users'),
+                        ('time_entries', 'user_id', 'users'),
+                        ('time_entries', 'project_id', 'projects'),
+                        ('time_entries', 'task_id', 'tasks'),
+                        ('invoices', 'project_id', 'projects'),
+                        ('invoices', 'created_by', 'users'),
+                        ('invoice_items', 'invoice_id', 'invoices')
+                    ) AS references_to (table_name, column_name, target)
+                    JOIN pg_attribute ON attrelid = adoption_table(table_name) AND attname = column_name
+                    WHERE target = numbered.table_name AND atttypid IN ('smallint'::regtype, 'integer'::regtype)
+                LOOP
+                    EXECUTE pg_catalog.format('ALTER TABLE %s ALTER %I TYPE BIGINT', referring.relation, referring.attname);
+                END LOOP;
+                position.seqmax := 9223372036854775807;
+                PERFORM adoption_note('done', numbered.object, NULL, pg_catalog.format('became bigint, as %s is the last %s', highest, numbered.type));
+            EXCEPTION WHEN feature_not_supported THEN
+                PERFORM adoption_note('in the way', numbered.object, NULL, pg_catalog.format(
+                    'id %s is the last %s, and it cannot become bigint: %s', highest, numbered.type, SQLERRM
+                ));
+            END;
+        END IF;
         IF position.last < highest AND highest < position.seqmax THEN
             EXECUTE pg_catalog.format('ALTER SEQUENCE %s RESTART WITH %s', sequence, highest + 1);
             PERFORM adoption_note('done', numbered.object, NULL, pg_catalog.format('the sequence goes on with %s; it stood at %s', highest + 1, position.last));
@@ -114,7 +146,12 @@ BEGIN
         'SELECT count(*) FROM %s WHERE (start_time IS NOT NULL AND %L) OR (end_time IS NOT NULL AND %L)',
         entries, in_utc !~ '\mtime_entries\.start_time\M', in_utc !~ '\mtime_entries\.end_time\M'
     ) INTO in_question;
-    IF in_question > 0 THEN
+    -- Where the type stayed another one, that is in the way already and told below.
+    IF in_question > 0 AND NOT EXISTS (
+        SELECT
+        FROM pg_attribute
+        WHERE attrelid = entries AND attname IN ('start_time', 'end_time') AND atttypid NOT IN ('timestamp'::regtype, 'timestamptz'::regtype)
+    ) THEN
         BEGIN
             archive := archive_for(entries);
         EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
@@ -136,11 +173,11 @@ BEGIN
             'ALTER TABLE %I.adoption_times OWNER TO %I', archive, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = entries)
         );
         EXECUTE pg_catalog.format('COMMENT ON TABLE %I.adoption_times IS %L', archive, 'The times of time_entries as they were found when TimeTracker adopted the database');
-        INSERT INTO startup_marks (name, value) VALUES ('adoption time zone', COALESCE(known_zone, 'Europe/Rome')) ON CONFLICT DO NOTHING;
+        INSERT INTO startup_marks (name, value) SELECT 'adoption time zone', known_zone WHERE known_zone IS NOT NULL;
         PERFORM adoption_note('to decide', 'table time_entries', in_question, pg_catalog.format(
-            'start_time and end_time are read as UTC, and were not shifted. Releases from 1.0.5 on wrote the local time, of %s by the settings;'
-            ' if that is what they hold: python runner.py localize converts them, once. As they were found they are kept in %I.adoption_times',
-            COALESCE(known_zone, 'no time zone'), archive
+            'start_time and end_time are read as UTC, and were not shifted. Releases from 1.0.5 on wrote the local time%s;'
+            ' if that is what they hold: python runner.py localize%s converts them, once. As they were found they are kept in %I.adoption_times',
+            ', by the settings of ' || known_zone, CASE WHEN known_zone IS NULL THEN ' ZONE' END, archive
         ));
     END IF;
     IF start_utc IS NOT NULL THEN
@@ -338,7 +375,7 @@ BEGIN
         RETURN;
     END IF;
     FOR checked IN
-        SELECT table_name, column_name, nulls, pg_catalog.format('column %s.%s', table_name, column_name) AS object,
+        SELECT table_name, column_name, type, nulls, pg_catalog.format('column %s.%s', table_name, column_name) AS object,
             pg_catalog.format('%I IS NULL', column_name) AS condition
         FROM adoption_target()
         JOIN pg_attribute ON attrelid = adoption_table(table_name) AND attname = column_name AND NOT attisdropped AND NOT attnotnull
@@ -346,8 +383,11 @@ BEGIN
     LOOP
         IF checked.nulls = 'refused' THEN
             PERFORM adoption_obstacle(
-                checked.table_name, checked.object, checked.condition, 'it is empty in some rows, and must not be',
-                pg_catalog.format('UPDATE %s SET %I = (what it should be) WHERE %s', adoption_table(checked.table_name), checked.column_name, checked.condition)
+                checked.table_name, checked.object, checked.condition, 'it is empty in some rows, and must not be', pg_catalog.format(
+                    'UPDATE %s SET %I = %s WHERE %s -- or whatever it should be',
+                    adoption_table(checked.table_name), checked.column_name,
+                    CASE WHEN checked.type LIKE 'character%' THEN '''unknown '' || id' ELSE '...' END, checked.condition
+                )
             );
         ELSE
             SELECT * INTO empty_rows FROM adoption_rows(checked.table_name, checked.condition);
@@ -365,8 +405,10 @@ BEGIN
         WHERE adoption_has(table_name, column_name)
     LOOP
         PERFORM adoption_obstacle(
-            checked.table_name, checked.object, checked.condition, 'some rows have the same',
-            pg_catalog.format('UPDATE %s SET %I = (another) WHERE id = (the one row)', adoption_table(checked.table_name), checked.column_name)
+            checked.table_name, checked.object, checked.condition, 'some rows have the same', pg_catalog.format(
+                'UPDATE %1$s SET %2$I = left(%2$I, 30) || '' '' || id WHERE id NOT IN (SELECT min(id) FROM %1$s GROUP BY %2$I) -- or whatever it should be',
+                adoption_table(checked.table_name), checked.column_name
+            )
         );
     END LOOP;
 END;

@@ -81,6 +81,7 @@ DROP FUNCTION IF EXISTS
     adoption_refused(REGCLASS, SMALLINT, TEXT, TEXT, TEXT, TEXT, TEXT),
     adoption_unfit(RECORD, TEXT, TEXT[], BOOLEAN),
     adoption_choice(RECORD),
+    adoption_shortcut(TEXT, TEXT, TEXT, TEXT, BOOLEAN),
     adoption_dependents(REGCLASS, SMALLINT),
     adoption_candidates(TEXT, TEXT, TEXT, TEXT, BOOLEAN),
     adoption_differing(),

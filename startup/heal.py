@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 
 from startup import log
-from startup.catalog import State, place_of, read_state, table_of, type_of
+from startup.catalog import State, ask, place_of, read_state, table_of, type_of
 from startup.differences import SEVERITIES, Difference
 from startup.migrations import MigrationFile, edited
 from startup.verification import Verification, compare
@@ -13,17 +13,34 @@ from startup.verification import Verification, compare
 MARK = "heal failed"
 
 
-def targets(verification: Verification, files: list[MigrationFile], severities) -> list[Difference]:
+def targets(connection, verification: Verification, files: list[MigrationFile], severities) -> list[Difference]:
     """The differences to heal.
 
-    None where a newer version made the schema or an applied file was edited, and none again of what an earlier
-    start could not mend.
+    None where a newer version made the schema or an applied file was edited, none again of what an earlier start
+    could not mend, and no key that rows still break: such a start would write, and mend nothing.
     """
     in_vain = hopeless(verification)
     found = [found for found in _healable(verification) if found.severity in severities and found not in in_vain]
     if found and (unknown_ids(verification.state, files) or edited_ids(verification.state, files)):
         return []
-    return found
+    return [one for one in found if one.kind != "not_validated" or not _is_broken(connection, one, verification.state)]
+
+
+def _is_broken(connection, key: Difference, state: State) -> bool:
+    """Whether rows break a foreign key that is NOT VALID; said with the SQL that shows them."""
+    reference = re.fullmatch(r"REFERENCES ([^(]+)\(([^(,]+)\).*", key.expected or "")
+    if not reference:  # a check, or a NOT NULL
+        return False
+    table, _, column = place_of(key.object).partition(".")
+    target = f"{state.qualified(reference[1])} AS target WHERE target.{reference[2]} = {table}.{column}"
+    breaking = (
+        f"SELECT * FROM {state.qualified(table)} WHERE {column} IS NOT NULL AND NOT EXISTS (SELECT FROM {target})"  # noqa: S608
+    )
+    with connection.cursor() as cursor:
+        ((is_broken,),) = ask(cursor, f"SELECT EXISTS ({breaking})")
+    if is_broken:
+        log.notice(f"{key.object} stays NOT VALID: it binds new rows, and these break it: {breaking}")
+    return is_broken
 
 
 def hopeless(verification: Verification) -> list[Difference]:

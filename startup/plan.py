@@ -33,7 +33,7 @@ def rehearse_all(
     defaults_are_there = "defaults" in state.marks and not defaults.missing(state)
     if not defaults_are_there:
         print("The defaults that are missing would be inserted")
-    damaged = heal.targets(compare(state), files, ("error", "warning")) if not todo else []
+    damaged = heal.targets(connection, compare(state), files, ("error", "warning")) if not todo else []
     if damaged:
         print(f"{len(damaged)} differences would be healed by replaying the migrations, under ACCESS EXCLUSIVE locks:")
         print("\n".join(f"  {found.kind} {found.object}" for found in damaged))

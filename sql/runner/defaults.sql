@@ -1,17 +1,20 @@
 -- What a new installation starts with. The administrator and the project come
--- once (the mark says so), and only where there is no row yet, so that nothing
--- comes back that an operator renamed or deleted. The settings row and the
--- secret key come whenever there is none. No sequence value is burned.
+-- once (the mark says so), and only where nobody was at work before, so that
+-- nothing comes back that an operator renamed or deleted, be it before an
+-- adoption.
+-- The settings row and the secret key come whenever there is none. No sequence
+-- value is burned.
+INSERT INTO projects (name, client, description)
+SELECT 'General', 'Default Client', 'Default project for general tasks'
+WHERE NOT EXISTS (SELECT FROM startup_marks WHERE name = 'defaults')
+    AND NOT EXISTS (SELECT FROM users)
+    AND NOT EXISTS (SELECT FROM projects)
+ON CONFLICT DO NOTHING;
+
 INSERT INTO users (username, role)
 SELECT %(admin_username)s, 'admin'
 WHERE NOT EXISTS (SELECT FROM startup_marks WHERE name = 'defaults')
     AND NOT EXISTS (SELECT FROM users)
-ON CONFLICT DO NOTHING;
-
-INSERT INTO projects (name, client, description)
-SELECT 'General', 'Default Client', 'Default project for general tasks'
-WHERE NOT EXISTS (SELECT FROM startup_marks WHERE name = 'defaults')
-    AND NOT EXISTS (SELECT FROM projects)
 ON CONFLICT DO NOTHING;
 
 -- The columns' own defaults first, then what the environment says.

@@ -136,13 +136,14 @@ class TestAnOldDatabase:
         )
         return database
 
-    def test_with_rows_gets_none_in_those_tables(self, old, run_runner):
+    def test_with_users_gets_neither_an_administrator_nor_the_project_that_somebody_deleted(self, old, run_runner):
         old.execute("INSERT INTO users (username) VALUES ('alice'); INSERT INTO settings (currency) VALUES ('USD')")
         result = run_runner("migrate", database=old, env={"ADMIN_USERNAMES": "carol", **SETTINGS})
-        assert "Inserted the defaults: project General\n" in result.stderr
+        assert "Inserted the defaults" not in result.stderr
         assert old.query("SELECT username, role FROM users") == [("alice", "user")]
         assert old.query("SELECT currency, rounding_minutes FROM settings") == [("USD", 1)]
-        assert old.query(SEQUENCES) == [("projects_id_seq", 1), ("settings_id_seq", 1), ("users_id_seq", 1)]
+        assert old.query("SELECT count(*) FROM projects") == [(0,)]
+        assert old.query(SEQUENCES) == [("projects_id_seq", None), ("settings_id_seq", 1), ("users_id_seq", 1)]
 
     def test_gets_the_rows_and_the_mark_together_or_not_at_all(self, old, run_runner):
         old.execute("ALTER TABLE startup_marks ADD CONSTRAINT short_names CHECK (length(name) < 5)")
