@@ -77,14 +77,13 @@ class Adoption:
         self._files = [file for file in files if file.transactional]
         self._configuration = configuration
         self._is_rehearsal = is_rehearsal
-        self._obstacles: list[str] = []
         ours = sorted({table_of(name) for name in read_snapshot()})
         self.tables = {name: state.qualified(name) for name in ours if state.has_table(name)}
-        self.may_be_committed = False
         self._forget()
 
     def _forget(self) -> None:
         self._obstacles, self.report, self.applied, self.inserted = [], [], [], []
+        self.may_be_committed = False
 
     def run(self, begin) -> bool:
         """Adopt; gives false, with everything rolled back, where begin() gives false inside the transaction."""
