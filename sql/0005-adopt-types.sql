@@ -2,6 +2,7 @@
 -- The types of columns in a database of the predecessor, where every value survives.
 -- What a column takes already, it goes on taking: bigint, text and longer or finer types stay as they are.
 SET LOCAL lock_timeout = '1s';
+SET CONSTRAINTS ALL IMMEDIATE; -- What is deferred would keep the tables of this transaction from being altered.
 SET LOCAL timetracker.keep_updated_at = 'on';
 -- After an adoption the functions that these use are gone; these are made all the same, and never called.
 SET LOCAL check_function_bodies = off;

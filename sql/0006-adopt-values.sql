@@ -2,6 +2,7 @@
 -- Values in a database of the predecessor: what an older column holds goes into the one of today where that is empty, and
 -- never over anything. At the end everything that stands in the way is told at once.
 SET LOCAL lock_timeout = '1s';
+SET CONSTRAINTS ALL IMMEDIATE; -- What is deferred would keep the tables of this transaction from being altered.
 SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Each id takes its numbers from a sequence, which is ahead of all of them: by ALTER SEQUENCE, which a rollback undoes.
