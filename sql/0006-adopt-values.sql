@@ -4,6 +4,7 @@
 -- squawk-ignore-file ban-drop-not-null, disallowed-unique-constraint, constraint-missing-not-valid
 -- Nothing but the predecessor, which is switched off by now, uses these tables.
 SET LOCAL lock_timeout = '1s';
+SET CONSTRAINTS ALL IMMEDIATE; -- What is deferred would keep the tables of this transaction from being altered.
 SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Each table has an id for its primary key.
@@ -500,7 +501,7 @@ BEGIN
     LOOP
         PERFORM adoption_obstacle(
             checked.table_name, checked.object, checked.condition, 'some rows have the same', pg_catalog.format(
-                'UPDATE %1$s SET %2$I = left(%2$I, 30) || '' '' || id WHERE id NOT IN (SELECT min(id) FROM %1$s GROUP BY %2$I) -- or whatever it should be',
+                'UPDATE %1$s SET %2$I = left(%2$I, 40) || '' '' || id WHERE id NOT IN (SELECT min(id) FROM %1$s GROUP BY %2$I) -- or whatever it should be',
                 adoption_table(checked.table_name), checked.column_name
             )
         );
