@@ -3,11 +3,6 @@
 -- adoption_convert_types() do it, so that all that stands in the way is told at once, by hand too.
 -- What a column takes already, it goes on taking: bigint, text and longer or finer types stay as they are.
 SET LOCAL lock_timeout = '1s';
-<<<<<<< HEAD
-=======
-SET CONSTRAINTS ALL IMMEDIATE; -- What is deferred would keep the tables of this transaction from being altered.
-SET LOCAL timetracker.keep_updated_at = 'on';
->>>>>>> a4-fuzz
 -- After an adoption the functions that these use are gone; these are made all the same, and never called.
 SET LOCAL check_function_bodies = off;
 
