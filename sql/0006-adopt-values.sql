@@ -4,7 +4,8 @@
 -- squawk-ignore-file ban-drop-not-null, disallowed-unique-constraint, constraint-missing-not-valid
 -- Nothing but the predecessor, which is switched off by now, uses these tables.
 SET LOCAL lock_timeout = '1s';
-SET CONSTRAINTS ALL IMMEDIATE; -- What is deferred would keep the tables of this transaction from being altered.
+-- What is deferred would keep the tables of this transaction from being altered.
+SET CONSTRAINTS ALL IMMEDIATE;
 SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Each table has an id for its primary key.
