@@ -9,6 +9,7 @@ usage: python runner.py [COMMAND]
   verify     compare the schema with the one that this version needs; changes nothing
              verify [TABLE ...] [--only TYPE] [--json]      such as: verify users --only index
   status     list the applied and the pending migrations: status [--json]
+  localize   read the old times of an adopted database as local times, once: localize [Europe/Rome]
   plan       rehearse what is pending and roll it back; tells the locks that it takes
   snapshot   write sql/runner/schema.txt anew from the migrations
 
@@ -55,10 +56,21 @@ def migrate(configuration, heal_severities=("error", "warning")) -> Verification
     wanted = Wanted(migrations.read_folder(), migrations.read_optional(), heal_severities if configuration.heal else ())
     verification = despite_losses(lambda: _migrate(configuration, wanted), configuration.conninfo)
     tell_migrations(verification.state, wanted.files, wanted.optional)
+    if configuration.legacy_timezone:
+        from startup.local_times import tell_of_command
+
+        tell_of_command(verification.state)
     tell_verification(verification, of_newer_version=bool(heal.unknown_ids(verification.state, wanted.files)))
     if not verification.ok:
         raise SchemaDiffersError("The schema is not the one that this version needs; nothing is served on it")
     return verification
+
+
+def localize(configuration, zone: str | None = None) -> None:
+    """Convert the local times of the predecessor, which adoption kept, to UTC; once."""
+    from startup.local_times import convert  # a start never needs it
+
+    convert(configuration, zone)
 
 
 def _migrate(configuration, wanted: Wanted) -> Verification:
@@ -131,7 +143,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
         return compare(read_state(connection, optional))
 
 
-COMMANDS = {"serve": serve, "migrate": migrate}
+COMMANDS = {"serve": serve, "migrate": migrate, "localize": localize}
 
 
 def main(arguments: list[str]) -> int:
