@@ -36,6 +36,7 @@ def insert(database, *entries: tuple) -> None:
             " VALUES (%s, %s, %s, %s, '2020-01-02', '2020-01-03')",
             *entry,
         )
+    database.execute("SELECT setval('time_entries_id_seq', max(id)) FROM time_entries")
 
 
 def keep(database, zone: str = "Europe/Brussels", archive: str | None = "public_archive") -> None:
@@ -310,7 +311,7 @@ def test_the_variable_comes_before_the_old_settings(migrated, run_runner):
 def test_a_second_time_nothing_is_done(converted, migrated, run_runner):
     converted((1, "2025-08-18 08:00:00", None, None))
     before = contents_of(migrated)
-    for arguments in ([], ["Europe/Brussels"], ["europe/brussels"][:0]):
+    for arguments in ([], ["Europe/Brussels"]):
         result = run_runner("localize", *arguments, database=migrated)
         assert result.returncode == 0, result.stderr
         assert "were read as Europe/Brussels on 20" in result.stderr
