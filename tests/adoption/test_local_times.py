@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from installation import SECONDS, contents_of, errors_in, wait_for
 
-from startup.connection import connect
 from startup.local_times import localize
 
 KEEP = """
@@ -395,9 +393,7 @@ def test_who_does_not_own_the_tables_is_told(migrated, run_runner, server):
         assert result.returncode == 5
         assert f"Role {role} lacks ownership" in result.stderr
         assert times(migrated) == {1: ("2025-08-18 08:00:00", None)}
-        result = run_runner(
-            "localize", database=migrated.url_as(role), env={"MIGRATION_DATABASE_URL": migrated.url}
-        )
+        result = run_runner("localize", database=migrated.url_as(role), env={"MIGRATION_DATABASE_URL": migrated.url})
         assert result.returncode == 0, result.stderr
         assert times(migrated) == {1: ("2025-08-18 06:00:00", None)}
     finally:
@@ -431,7 +427,9 @@ def test_a_killed_conversion_leaves_all_as_it_was(migrated, run_runner):
     migrated.execute("DROP TRIGGER wait ON adoption_report; DROP FUNCTION wait")
     assert times(migrated) == {id: ("2025-08-18 08:00:00", None) for id in (1, 2)}
     assert "local times" not in marks(migrated)
-    assert migrated.query("SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'time_entries'::regclass AND NOT tgisinternal") == [("O",)]
+    assert migrated.query(
+        "SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'time_entries'::regclass AND NOT tgisinternal"
+    ) == [("O",)]
     assert run_runner("localize", database=migrated).returncode == 0
     assert times(migrated) == {id: ("2025-08-18 06:00:00", None) for id in (1, 2)}
 
@@ -460,7 +458,7 @@ def test_updated_at_stays_and_nobodys_trigger_fires_or_is_changed(migrated, run_
         """
         CREATE TABLE seen (what TEXT);
         CREATE FUNCTION see() RETURNS TRIGGER LANGUAGE plpgsql AS
-            'BEGIN INSERT INTO seen VALUES (TG_NAME); NEW.duration_seconds := 0; NEW.updated_at := now(); RETURN NEW; END';
+            'BEGIN INSERT INTO seen VALUES (TG_NAME); NEW.duration_seconds := 0; RETURN NEW; END';
         CREATE TRIGGER plain BEFORE UPDATE ON time_entries FOR EACH ROW EXECUTE FUNCTION see();
         CREATE TRIGGER "Of the Start" BEFORE UPDATE OF start_time ON time_entries FOR EACH ROW EXECUTE FUNCTION see();
         CREATE TRIGGER always AFTER UPDATE ON time_entries FOR EACH ROW EXECUTE FUNCTION see();
@@ -471,8 +469,8 @@ def test_updated_at_stays_and_nobodys_trigger_fires_or_is_changed(migrated, run_
         ALTER TABLE time_entries ENABLE ALWAYS TRIGGER always, ENABLE REPLICA TRIGGER replica, DISABLE TRIGGER never
         """
     )
-    rest = "SELECT id, duration_seconds, created_at, updated_at, to_jsonb(row) - 'start_time' - 'end_time' FROM time_entries AS row"
-    triggers = "SELECT tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'time_entries'::regclass ORDER BY 1"
+    rest = "SELECT to_jsonb(row) - 'start_time' - 'end_time' FROM time_entries AS row"
+    triggers = "SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'time_entries'::regclass ORDER BY 1"
     before = migrated.query(rest), migrated.query(triggers)
     result = run_runner("localize", database=migrated)
     assert result.returncode == 0, result.stderr
@@ -513,3 +511,198 @@ def test_a_start_with_the_variable_names_the_command_until_it_is_done(migrated, 
 
 
 # --- Any instants, in any zone ---
+
+KEPT = """
+BEGIN;
+INSERT INTO startup_marks (name, value) VALUES ('adoption time zone', '');
+CREATE TABLE adoption_times (
+    id INTEGER, start_time TIMESTAMP, end_time TIMESTAMP,
+    start_is_utc BOOLEAN DEFAULT false, end_is_utc BOOLEAN DEFAULT false
+)
+"""
+# Every day at whose begin the offset is another than a day before.
+CHANGES = """
+SELECT day AT TIME ZONE 'UTC'
+FROM (
+    SELECT day, EXTRACT(timezone FROM day) AS utc_offset, lag(EXTRACT(timezone FROM day)) OVER (ORDER BY day) AS before
+    FROM generate_series('1900-01-01 UTC'::timestamptz, '2040-01-01 UTC', '24 hours') AS day
+) AS days
+WHERE utc_offset <> before
+"""
+DRAWN = settings(
+    max_examples=int(os.environ.get("EXAMPLES", 100)),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+class Clock:
+    """A session in a database with kept local times, which are rolled back after each example."""
+
+    def __init__(self, connection):
+        self.cursor = connection.cursor()
+        self.connection = connection
+        self.cursor.execute(
+            "SELECT name FROM pg_timezone_names WHERE name !~ '^posix|^right|^localtime$' ORDER BY name"
+        )
+        self.zones = [name for (name,) in self.cursor.fetchall()]
+        self.changes: dict[str, list[datetime]] = {}
+
+    def changes_of(self, zone: str) -> list[datetime]:
+        """The days on which a zone changed its clocks."""
+        if zone not in self.changes:
+            self.cursor.execute("SET TimeZone = %s", (zone,))
+            self.cursor.execute(CHANGES)
+            self.changes[zone] = [day for (day,) in self.cursor.fetchall()]
+            self.cursor.execute("RESET TimeZone")
+        return self.changes[zone]
+
+    def local(self, zone: str, instants: Iterable[datetime | None]) -> list[datetime | None]:
+        """What the clocks of a zone show."""
+        self.cursor.execute("SET TimeZone = %s", (zone,))
+        self.cursor.execute(
+            "SELECT (instant AT TIME ZONE 'UTC')::timestamp"
+            " FROM unnest(%s::timestamp[]) WITH ORDINALITY AS given (instant, number) ORDER BY number",
+            (list(instants),),
+        )
+        shown = [local for (local,) in self.cursor.fetchall()]
+        self.cursor.execute("RESET TimeZone")
+        return shown
+
+    def localize(self, zone: str, entries: list[tuple]) -> list[tuple]:
+        """What becomes of entries (start, end, duration): their starts and ends."""
+        self.cursor.execute(KEPT)
+        try:
+            for entry in enumerate(entries):
+                self.cursor.execute(
+                    "INSERT INTO time_entries (id, start_time, end_time, duration_seconds) VALUES (%s, %s, %s, %s)",
+                    (entry[0], *entry[1]),
+                )
+            self.cursor.execute("INSERT INTO adoption_times SELECT id, start_time, end_time FROM time_entries")
+            localize(self.connection, zone)
+            self.cursor.execute("SELECT start_time, end_time FROM time_entries ORDER BY id")
+            return self.cursor.fetchall()
+        finally:
+            self.cursor.execute("ROLLBACK")
+
+
+@pytest.fixture
+def clock(migrated):
+    with contextlib.closing(migrated.connect()) as connection:
+        yield Clock(connection)
+
+
+def lengths() -> st.SearchStrategy[timedelta | None]:
+    return st.one_of(
+        st.none(),
+        st.integers(0, 30 * 3600).map(lambda seconds: timedelta(seconds=seconds)),
+        st.sampled_from([timedelta(days=days) for days in (182, 364, 365)]),
+    )
+
+
+def instants_near(changes: list[datetime]) -> st.SearchStrategy[datetime]:
+    somewhere = st.datetimes(datetime(1900, 1, 1), datetime(2040, 1, 1))
+    if not changes:
+        return somewhere
+    near = st.builds(
+        lambda day, minutes, seconds: day + timedelta(minutes=minutes, seconds=seconds),
+        st.sampled_from(changes),
+        st.integers(-50 * 60, 26 * 60),
+        st.sampled_from([0, 0, 0, 1, 59.999999]),
+    )
+    return near | somewhere
+
+
+@given(data=st.data())
+@DRAWN
+def test_the_very_instants_come_back_from_what_the_clocks_of_any_zone_showed(clock, data):
+    """But where another pair of instants, which the clocks show alike, is just as long: then it is the earlier one.
+
+    So it is where start and end lie in the same half of an hour that exists twice (or in the same halves of two such
+    hours), or where the start does and the timer runs.
+    """
+    zone = data.draw(st.sampled_from(clock.zones))
+    near = instants_near(clock.changes_of(zone))
+    truth = [
+        (start, None if length is None else start + length)
+        for start, length in data.draw(st.lists(st.tuples(near, lengths()), min_size=1, max_size=20))
+    ]
+    starts, ends = (clock.local(zone, instants) for instants in zip(*truth, strict=True))
+    durations = [end and round((end - start).total_seconds()) for start, end in truth]
+    found = clock.localize(zone, list(zip(starts, ends, durations, strict=True)))
+    alike = [clock.local(zone, instants) for instants in zip(*found, strict=True)]
+    assert alike == [starts, ends]
+    for pair, true in zip(found, truth, strict=True):
+        if pair != true:
+            assert [end and end - start for start, end in (pair, true)] == [true[1] and true[1] - true[0]] * 2
+            assert pair[0] < true[0]
+
+
+# Zones whose clocks do all that clocks do, in years of which every edition of the IANA database says the same.
+ZONES = [
+    "Europe/Brussels",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Asia/Tehran",
+    "Europe/Dublin",
+    "America/St_Johns",
+    "Asia/Kathmandu",
+    "Antarctica/Troll",
+    "Pacific/Kwajalein",
+    "America/Sao_Paulo",
+    "Africa/Windhoek",
+    "Asia/Pyongyang",
+]
+
+
+def readings(local: datetime, zone: str) -> list[datetime]:
+    """What a local time may mean, by Python's zoneinfo: one instant or two; in a gap as if it had not come yet."""
+    info, utc = ZoneInfo(zone), ZoneInfo("UTC")
+    found = []
+    for fold in (0, 1):
+        instant = local.replace(tzinfo=info, fold=fold).astimezone(utc)
+        if fold == 0:
+            first = instant.replace(tzinfo=None)
+        if instant.astimezone(info).replace(tzinfo=None) == local:
+            found.append(instant.replace(tzinfo=None))
+    return sorted(set(found)) or [first]
+
+
+def expected(start: datetime, end: datetime | None, duration: int | None, zone: str) -> tuple:
+    """The pair that is to be chosen."""
+    if end is None:
+        return readings(start, zone)[0], None
+    pairs = [(first, last) for first in readings(start, zone) for last in readings(end, zone)]
+    return min(
+        pairs,
+        key=lambda pair: (
+            0 if duration is None else abs((pair[1] - pair[0]).total_seconds() - duration),
+            pair[1] < pair[0],
+            pair,
+        ),
+    )
+
+
+@given(data=st.data())
+@DRAWN
+def test_any_local_times_are_read_as_a_model_reads_them(clock, data):
+    """Whether or not there were such times, and however long they are said to have lasted."""
+    zone = data.draw(st.sampled_from(ZONES))
+    changes = [day for day in clock.changes_of(zone) if datetime(1992, 1, 1) < day < datetime(2022, 1, 1)]
+    near = st.builds(
+        lambda day, quarters, seconds: day + timedelta(minutes=15 * quarters, seconds=seconds),
+        st.sampled_from(changes or [datetime(2020, 3, 1)]),
+        st.integers(-6 * 24, 6 * 24),
+        st.sampled_from([0, 0, 1, -1]),
+    )
+    entry = st.tuples(
+        near,
+        st.none() | st.integers(-200, 2000).map(lambda minutes: timedelta(minutes=minutes)),
+        st.none() | st.integers(-7200, 90_000),
+    )
+    entries = [
+        (start, None if length is None else start + length, duration)
+        for start, length, duration in data.draw(st.lists(entry, min_size=1, max_size=20))
+    ]
+    assert clock.localize(zone, entries) == [expected(*entry, zone) for entry in entries]
