@@ -269,7 +269,7 @@ BEGIN
             'ALTER TABLE %I.adoption_times OWNER TO %I', archive, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = entries)
         );
         EXECUTE pg_catalog.format('COMMENT ON TABLE %I.adoption_times IS %L', archive, 'The times of time_entries as they were found when TimeTracker adopted the database');
-        INSERT INTO startup_marks (name, value) SELECT 'adoption time zone', known_zone WHERE known_zone IS NOT NULL;
+        INSERT INTO startup_marks (name, value) VALUES ('adoption time zone', COALESCE(known_zone, ''));
         PERFORM adoption_note('to decide', 'table time_entries', in_question, pg_catalog.format(
             'start_time and end_time are read as UTC, and were not shifted. Releases from 1.0.5 on wrote the local time%s;'
             ' if that is what they hold: python runner.py localize%s converts them, once. As they were found they are kept in %I.adoption_times',
