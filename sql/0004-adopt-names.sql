@@ -3,6 +3,8 @@
 -- squawk-ignore-file renaming-column
 -- Nothing but the predecessor, which is switched off by now, uses the old names.
 SET LOCAL lock_timeout = '1s';
+-- What is deferred would keep the tables of this transaction from being altered.
+SET CONSTRAINTS ALL IMMEDIATE;
 SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Decided once, before any table is made: where there is none, nothing is ever adopted.

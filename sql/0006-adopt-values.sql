@@ -4,6 +4,8 @@
 -- squawk-ignore-file ban-drop-not-null, disallowed-unique-constraint, constraint-missing-not-valid
 -- Nothing but the predecessor, which is switched off by now, uses these tables.
 SET LOCAL lock_timeout = '1s';
+-- What is deferred would keep the tables of this transaction from being altered.
+SET CONSTRAINTS ALL IMMEDIATE;
 SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Each table has an id for its primary key.
@@ -309,7 +311,7 @@ BEGIN
             'ALTER TABLE %I.adoption_times OWNER TO %I', archive, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = entries)
         );
         EXECUTE pg_catalog.format('COMMENT ON TABLE %I.adoption_times IS %L', archive, 'The times of time_entries as they were found when TimeTracker adopted the database');
-        INSERT INTO startup_marks (name, value) SELECT 'adoption time zone', known_zone WHERE known_zone IS NOT NULL;
+        INSERT INTO startup_marks (name, value) VALUES ('adoption time zone', COALESCE(known_zone, ''));
         PERFORM adoption_note('to decide', 'table time_entries', in_question, pg_catalog.format(
             'start_time and end_time are read as UTC, and were not shifted. Releases from 1.0.5 on wrote the local time%s;'
             ' if that is what they hold: python runner.py localize%s converts them, once. As they were found they are kept in %I.adoption_times',
@@ -609,7 +611,7 @@ BEGIN
     LOOP
         PERFORM adoption_obstacle(
             checked.table_name, checked.object, checked.condition, 'some rows have the same', pg_catalog.format(
-                'UPDATE %1$s SET %2$I = left(%2$I, 30) || '' '' || id WHERE id NOT IN (SELECT min(id) FROM %1$s GROUP BY %2$I) -- or whatever it should be',
+                'UPDATE %1$s SET %2$I = left(%2$I, 40) || '' '' || id WHERE id NOT IN (SELECT min(id) FROM %1$s GROUP BY %2$I) -- or whatever it should be',
                 adoption_table(checked.table_name), checked.column_name
             )
         );

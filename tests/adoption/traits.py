@@ -935,7 +935,12 @@ REFUSED = [
         "ALTER TABLE users DROP CONSTRAINT users_username_key;\n"
         "INSERT INTO users (id, username) VALUES (9001, 'alice'), (9002, 'alice');",
         names=("9001", "9002"),
-        conflicts=("unique indexes instead of constraints", "nothing is unique", "users and projects and no row"),
+        conflicts=(
+            "unique constraints that are deferrable",
+            "unique indexes instead of constraints",
+            "nothing is unique",
+            "users and projects and no row",
+        ),
     ),
     Trait(
         "two invoices of one number",
@@ -1026,6 +1031,8 @@ REFUSED = [
         " '2025-01-01', -1);",
         names=("9081", "9082"),
         conflicts=(
+            "booleans as text",
+            "checks of 0 and 1",
             "users and projects and no row",
             "time_entries missing",
             "NOT NULL where the target has none",
@@ -1037,6 +1044,8 @@ REFUSED = [
         + "\nCREATE VIEW active_users AS SELECT id, is_active FROM users;",
         names=("active_users",),
         conflicts=(
+            "booleans as text",
+            "checks of 0 and 1",
             "booleans as 0 and 1",
             "bigint ids",
         ),
