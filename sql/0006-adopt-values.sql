@@ -199,6 +199,11 @@ BEGIN
                 ));
             END;
         END IF;
+        IF highest >= position.seqmax AND numbered.type = 'bigint' AND position.seqmax < 9223372036854775807 THEN
+            EXECUTE pg_catalog.format('ALTER SEQUENCE %s AS BIGINT MAXVALUE 9223372036854775807', sequence);
+            PERFORM adoption_note('done', numbered.object, NULL, pg_catalog.format('the sequence ended at %s, and goes as far as the ids now', position.seqmax));
+            position.seqmax := 9223372036854775807;
+        END IF;
         IF position.last < highest AND highest < position.seqmax THEN
             EXECUTE pg_catalog.format('ALTER SEQUENCE %s RESTART WITH %s', sequence, highest + 1);
             PERFORM adoption_note('done', numbered.object, NULL, pg_catalog.format('the sequence goes on with %s; it stood at %s', highest + 1, position.last));
@@ -295,6 +300,14 @@ BEGIN
         EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
             archive := current_schema();  -- a role without CREATE on the database
         END;
+        IF to_regclass(pg_catalog.format('%I.adoption_times', archive)) IS NOT NULL THEN
+            PERFORM adoption_note('in the way', pg_catalog.format('table %I.adoption_times', archive), NULL, pg_catalog.format(
+                'it is there already, of an earlier adoption or somebody else''s, and the times of this one go there.'
+                ' To mend it: ALTER TABLE %I.adoption_times RENAME TO adoption_times_before',
+                archive
+            ));
+            RETURN;
+        END IF;
         IF adoption_has('settings', 'timezone') THEN
             EXECUTE pg_catalog.format('SELECT timezone FROM %s WHERE timezone <> '''' ORDER BY id LIMIT 1', adoption_table('settings')) INTO known_zone;
         END IF;
@@ -507,6 +520,14 @@ BEGIN
     EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
         archive := current_schema();
     END;
+    IF to_regclass(pg_catalog.format('%I.adoption_task_ids', archive)) IS NOT NULL THEN
+        PERFORM adoption_note('in the way', pg_catalog.format('table %I.adoption_task_ids', archive), NULL, pg_catalog.format(
+            'it is there already, of an earlier adoption or somebody else''s, and the orphans of this one go there.'
+            ' To mend it: ALTER TABLE %I.adoption_task_ids RENAME TO adoption_task_ids_before',
+            archive
+        ));
+        RETURN;
+    END IF;
     EXECUTE pg_catalog.format('CREATE TABLE %I.adoption_task_ids AS SELECT id, task_id FROM %s WHERE %s', archive, entries, orphaned);
     EXECUTE pg_catalog.format('ALTER TABLE %I.adoption_task_ids ADD PRIMARY KEY (id)', archive);
     EXECUTE pg_catalog.format(

@@ -43,12 +43,13 @@ INSERT INTO projects (id, name, client) VALUES (1, 'a project', 'of the project'
 INSERT INTO invoices (id, invoice_number, client_id, project_id, issue_date, due_date)
     VALUES (1, 'A', 1, 1, '2025-01-01', '2025-02-01'), (2, 'B', 2, NULL, '2025-01-01', '2025-02-01'),
         (3, 'C', NULL, 1, '2025-01-01', '2025-02-01');
-INSERT INTO invoice_items (id, invoice_id, description, unit_price, total_amount, time_entry_id) VALUES (1, 1, 'd', 1, 1, 7);
+INSERT INTO invoice_items (id, invoice_id, description, unit_price, total_amount, time_entry_id)
+    VALUES (1, 1, 'd', 1, 1, 7);
 """
 
 
 def test_invoices_that_name_their_client_by_its_number_get_its_name(laboratory):
-    """So the first revision of Alembic made them; there was no client_name, which failed without a word on what to do."""
+    """So the first revision of Alembic made them; to have no client_name failed, without a word on what to do."""
     with old_database(laboratory, BASE + ALEMBIC_INVOICES) as database:
         start = laboratory.forks.run("migrate", url=database.url)
         assert start.code == 0, start.said
@@ -124,3 +125,22 @@ def test_a_setting_that_is_too_long_for_its_column_is_told_and_not_cut_off(labor
         assert start.code == 0, start.said
         assert database.query("SELECT export_delimiter, currency FROM settings WHERE id = 1") == [(",", "CHF")]
         assert "nothing was taken from the row whose key is export_delimiter" in start.said
+
+
+def test_what_an_earlier_adoption_kept_is_told_and_not_overwritten(laboratory):
+    """After a restore of the tables alone it is still there; to make it again failed without a word on what to do."""
+    kept = """
+    CREATE SCHEMA public_archive; COMMENT ON SCHEMA public_archive IS 'What rollbacks of TimeTracker took away';
+    CREATE TABLE public_archive.adoption_times (id INTEGER); CREATE TABLE public_archive.adoption_task_ids (id INTEGER);
+    ALTER TABLE time_entries DROP CONSTRAINT time_entries_task_id_fkey; UPDATE time_entries SET task_id = 99;
+    """
+    with old_database(laboratory, BASE + ENTRY + kept) as database:
+        before = contents_of(database)
+        start = laboratory.forks.run("migrate", url=database.url)
+        require_refusal(before, database, start, [])
+        for name in ("adoption_times", "adoption_task_ids"):
+            mending = f"ALTER TABLE public_archive.{name} RENAME TO {name}_before"
+            assert mending in start.said
+            database.execute(mending)
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
