@@ -4,6 +4,8 @@
 -- squawk-ignore-file ban-drop-not-null, disallowed-unique-constraint, constraint-missing-not-valid
 -- Nothing but the predecessor, which is switched off by now, uses these tables.
 SET LOCAL lock_timeout = '1s';
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
 -- What is deferred would keep the tables of this transaction from being altered.
 SET CONSTRAINTS ALL IMMEDIATE;
 SET LOCAL timetracker.keep_updated_at = 'on';

@@ -3,6 +3,8 @@
 -- A key is told by its column and its target, not by its name; one with another action is replaced.
 -- They go in NOT VALID, so that no writer waits while their rows are looked at; the next file does that.
 SET LOCAL lock_timeout = '1s';
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
 
 DO $$
 DECLARE

@@ -4,6 +4,8 @@
 -- squawk-ignore-file ban-drop-function
 -- They are of no use to anybody else.
 SET LOCAL lock_timeout = '1s';
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
 
 DO $$
 DECLARE

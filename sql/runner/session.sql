@@ -13,7 +13,9 @@ FROM (
         ('idle_in_transaction_session_timeout', '0'),
         ('idle_session_timeout', '0'),
         ('default_transaction_isolation', 'read committed'),
-        ('default_transaction_deferrable', 'off')
+        ('default_transaction_deferrable', 'off'),
+        ('standard_conforming_strings', 'on'),
+        ('quote_all_identifiers', 'off')
 ) AS setting (name, value)
 WHERE current_setting(name, true) IS NOT NULL;
 

@@ -144,3 +144,15 @@ def test_what_an_earlier_adoption_kept_is_told_and_not_overwritten(laboratory):
             database.execute(mending)
         start = laboratory.forks.run("migrate", url=database.url)
         assert start.code == 0, start.said
+
+
+def test_how_a_role_writes_names_and_texts_does_not_matter(laboratory):
+    """With quote_all_identifiers a day was "date", not date, and no type was what it should be."""
+    with old_database(laboratory, BASE + ENTRY) as database:
+        for setting in ("quote_all_identifiers = on", "standard_conforming_strings = off"):
+            database.execute(f"ALTER ROLE owner IN DATABASE {database.name} SET {setting}")
+        database.execute("INSERT INTO projects (id, name, client) VALUES (1, 'p', 'c')")
+        database.execute("ALTER TABLE projects ALTER hourly_rate TYPE TEXT; UPDATE projects SET hourly_rate = '12.5'")
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
+        assert database.query("SELECT hourly_rate::text FROM projects") == [("12.50",)]
