@@ -10,6 +10,7 @@ usage: python runner.py [COMMAND]
              verify [TABLE ...] [--only TYPE] [--json]      such as: verify users --only index
   status     list the applied and the pending migrations: status [--json]
   report     tell again what was found in an older database, what was done, and what is left to decide: report [--json]
+  localize   read the old times of an adopted database as local times, once: localize [Europe/Rome]
   plan       rehearse what is pending and roll it back; tells the locks that it takes
   snapshot   write sql/runner/schema.txt anew from the migrations
 
@@ -56,10 +57,21 @@ def migrate(configuration, heal_severities=("error", "warning")) -> Verification
     wanted = Wanted(migrations.read_folder(), migrations.read_optional(), heal_severities if configuration.heal else ())
     verification = despite_losses(lambda: _migrate(configuration, wanted), configuration.conninfo)
     tell_migrations(verification.state, wanted.files, wanted.optional)
+    if configuration.legacy_timezone:
+        from startup.local_times import tell_of_command
+
+        tell_of_command(verification.state)
     tell_verification(verification, of_newer_version=bool(heal.unknown_ids(verification.state, wanted.files)))
     if not verification.ok:
         raise SchemaDiffersError("The schema is not the one that this version needs; nothing is served on it")
     return verification
+
+
+def localize(configuration, zone: str | None = None) -> None:
+    """Convert the local times of the predecessor, which adoption kept, to UTC; once."""
+    from startup.local_times import convert  # a start never needs it
+
+    convert(configuration, zone)
 
 
 def _migrate(configuration, wanted: Wanted) -> Verification:
@@ -140,7 +152,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
         return compare(read_state(connection, optional))
 
 
-COMMANDS = {"serve": serve, "migrate": migrate}
+COMMANDS = {"serve": serve, "migrate": migrate, "localize": localize}
 
 
 def main(arguments: list[str]) -> int:

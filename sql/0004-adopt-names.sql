@@ -1,8 +1,10 @@
 -- depends: 0003-adoption-functions
--- What is found in a database of the predecessor; then its columns, keys and indexes under the names of today.
--- squawk-ignore-file renaming-column, ban-drop-not-null, disallowed-unique-constraint, constraint-missing-not-valid
+-- What is found in a database of the predecessor; then its columns and indexes under the names of today.
+-- squawk-ignore-file renaming-column
 -- Nothing but the predecessor, which is switched off by now, uses the old names.
 SET LOCAL lock_timeout = '1s';
+-- What is deferred would keep the tables of this transaction from being altered.
+SET CONSTRAINTS ALL IMMEDIATE;
 SET LOCAL timetracker.keep_updated_at = 'on';
 
 -- Decided once, before any table is made: where there is none, nothing is ever adopted.
@@ -169,89 +171,6 @@ BEGIN
                 ON CONFLICT (name) DO UPDATE SET value = pg_catalog.concat(startup_marks.value, ' ', EXCLUDED.value);
             END IF;
         END IF;
-    END LOOP;
-END;
-$$;
-
--- Each table has an id for its primary key.
-DO $$
-DECLARE
-    keyless RECORD;
-    other_key RECORD;
-    same_id TEXT;
-BEGIN
-    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
-        RETURN;
-    END IF;
-    FOR keyless IN
-        SELECT DISTINCT table_name, adoption_table(table_name) AS relation
-        FROM adoption_target()
-        WHERE adoption_table(table_name) IS NOT NULL
-            AND NOT EXISTS (
-                SELECT
-                FROM pg_index
-                JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-                WHERE indrelid = adoption_table(table_name) AND indisprimary AND indnkeyatts = 1 AND attname = 'id'
-            )
-    LOOP
-        IF NOT adoption_has(keyless.table_name, 'id') THEN
-            EXECUTE pg_catalog.format('ALTER TABLE %s ADD COLUMN id SERIAL', keyless.relation);
-            PERFORM adoption_note('done', pg_catalog.format('column %s.id', keyless.table_name), NULL, 'made, as there was none: the rows are numbered');
-        END IF;
-        same_id := pg_catalog.format('id IS NULL OR id IN (SELECT id FROM %s GROUP BY id HAVING count(*) > 1)', keyless.relation);
-        IF (adoption_rows(keyless.table_name, same_id)).row_count > 0 THEN
-            PERFORM adoption_obstacle(
-                keyless.table_name, pg_catalog.format('primary key %s', keyless.table_name), same_id, 'the id of some rows is empty or not their own',
-                pg_catalog.format('UPDATE %s SET id = (a free number) WHERE ctid = (that of the one row), and what refers to it', keyless.relation)
-            );
-            CONTINUE;
-        END IF;
-        SELECT conname, pg_get_constraintdef(oid) AS definition, conindid INTO other_key
-        FROM pg_constraint
-        WHERE conrelid = keyless.relation AND contype = 'p';
-        IF FOUND AND EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conindid = other_key.conindid) THEN
-            PERFORM adoption_note('in the way', pg_catalog.format('primary key %s', keyless.table_name), NULL, pg_catalog.format(
-                'it is %s, and foreign keys refer to it. To mend it: drop those foreign keys, which SELECT conrelid::regclass, conname FROM'
-                ' pg_constraint WHERE confrelid = %L::regclass lists',
-                other_key.definition, keyless.relation
-            ));
-            CONTINUE;
-        ELSIF FOUND THEN
-            EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', keyless.relation, other_key.conname);
-            EXECUTE pg_catalog.format('ALTER TABLE %s ADD UNIQUE %s', keyless.relation, substring(other_key.definition FROM '[(].*'));
-        END IF;
-        EXECUTE pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (id)', keyless.relation);
-        PERFORM adoption_note('done', pg_catalog.format('primary key %s', keyless.table_name), NULL, CASE
-            WHEN other_key.definition IS NULL THEN '(id), as there was none'
-            ELSE pg_catalog.format('(id), in place of %s, which is a unique key now', substring(other_key.definition FROM '[(].*'))
-        END);
-    END LOOP;
-END;
-$$;
-
--- A column that TimeTracker does not know must not refuse its rows: NOT NULL goes where there is no default either.
-DO $$
-DECLARE
-    refusing RECORD;
-BEGIN
-    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
-        RETURN;
-    END IF;
-    FOR refusing IN
-        SELECT relname, attrelid::regclass AS relation, attname
-        FROM pg_attribute
-        JOIN pg_class ON pg_class.oid = attrelid
-        WHERE attrelid IN (SELECT DISTINCT adoption_table(table_name) FROM adoption_target())
-            AND attnum > 0
-            AND NOT attisdropped
-            AND attnotnull
-            AND NOT atthasdef
-            AND attidentity = ''
-            AND (relname, attname) NOT IN (SELECT table_name, column_name FROM adoption_target())
-        ORDER BY relname, attnum
-    LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE %s ALTER %I DROP NOT NULL', refusing.relation, refusing.attname);
-        PERFORM adoption_note('done', pg_catalog.format('column %s.%s', refusing.relname, refusing.attname), NULL, 'may be empty now: TimeTracker does not fill it');
     END LOOP;
 END;
 $$;

@@ -1,8 +1,8 @@
 -- depends: 0004-adopt-names
--- The types of columns in a database of the predecessor, where every value survives.
+-- How columns of a database of the predecessor get the types of today, where every value survives. 0006-adopt-values lets
+-- adoption_convert_types() do it, so that all that stands in the way is told at once, by hand too.
 -- What a column takes already, it goes on taking: bigint, text and longer or finer types stay as they are.
 SET LOCAL lock_timeout = '1s';
-SET LOCAL timetracker.keep_updated_at = 'on';
 -- After an adoption the functions that these use are gone; these are made all the same, and never called.
 SET LOCAL check_function_bodies = off;
 
@@ -624,12 +624,4 @@ CREATE OR REPLACE FUNCTION adoption_refused(
     ))
     FROM adoption_dependents(relation, attnum) WITH ORDINALITY AS dependents (take_away, make_anew, why, position)
     WHERE why = reason;
-$$;
-
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
-        PERFORM adoption_convert_types();
-    END IF;
-END;
 $$;

@@ -14,6 +14,7 @@ from startup.apply import Ledger, first_line, held_up, statement_of, tell_applie
 from startup.catalog import State, question, read_snapshot, read_state, table_of
 from startup.configuration import Configuration
 from startup.errors import ConnectionLostError, MigrationFailedError
+from startup.local_times import localize, require_known
 from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile
 from startup.patience import Patience, passes
@@ -29,8 +30,8 @@ def adopt(connection, state: State, files: list[MigrationFile], lock, configurat
     `lock` is the StartLock, without yoyo's row: afterwards it has it. Raises MigrationFailedError where something
     stands in the way, with a sentence for each thing, and what backup.make() raises.
     """
-    began, dump = time.perf_counter(), backup.make(connection, configuration)
-    adoption = Adoption(connection, state, files, configuration)
+    began, adoption = time.perf_counter(), Adoption(connection, state, files, configuration)
+    dump = backup.make(connection, configuration)
     try:
         while not adoption.run(lock.take_row):
             lock.drop_row()
@@ -63,7 +64,7 @@ def rehearse(connection, state: State, files: list[MigrationFile], configuration
 
 
 class Adoption:
-    """One transaction, tried again while others hold locks that it needs.
+    """One transaction, tried again while others hold locks that it needs. Raises UsageError for an unknown time zone.
 
     tables    those that are locked before anything else
     applied   the files that were run, each with when that began and ended
@@ -73,18 +74,19 @@ class Adoption:
     """
 
     def __init__(self, connection, state: State, files: list[MigrationFile], configuration, is_rehearsal=False):
+        if configuration.legacy_timezone:
+            require_known(connection, configuration.legacy_timezone, "LEGACY_TIMEZONE")
         self._connection = connection
         self._files = [file for file in files if file.transactional]
         self._configuration = configuration
         self._is_rehearsal = is_rehearsal
-        self._obstacles: list[str] = []
         ours = sorted({table_of(name) for name in read_snapshot()})
         self.tables = {name: state.qualified(name) for name in ours if state.has_table(name)}
-        self.may_be_committed = False
         self._forget()
 
     def _forget(self) -> None:
         self._obstacles, self.report, self.applied, self.inserted = [], [], [], []
+        self.may_be_committed = False
 
     def run(self, begin) -> bool:
         """Adopt; gives false, with everything rolled back, where begin() gives false inside the transaction."""
@@ -112,6 +114,9 @@ class Adoption:
                 return False
             ledger.ensure_internal_schema_updated()
             self._apply(ledger, patience)
+            if self._configuration.legacy_timezone and not self._obstacles:
+                patience.tell("adopting the database: converting local times")
+                localize(self._connection, self._configuration.legacy_timezone)
             self.report = read_rows(self._connection)
             if not self._obstacles:
                 patience.tell("adopting the database: verifying it")

@@ -24,6 +24,8 @@ def parse(arguments: list[str], description: str) -> tuple[str, dict]:
     verify.add_argument("--json", action="store_true", dest="as_json")
     for name in ("status", "report"):
         commands.add_parser(name, add_help=False).add_argument("--json", action="store_true", dest="as_json")
+    localize = commands.add_parser("localize", add_help=False)
+    localize.add_argument("zone", nargs="?")
     if {"-h", "--help"} & set(arguments):
         print(description)
         raise SystemExit(0)

@@ -171,12 +171,14 @@ def _way_of(connection) -> Iterator[tuple[str, dict[str, str]]]:
     environment["LC_ALL"] = "C"
     if "password" in there:
         environment["PGPASSWORD"] = there["password"]
-    with tempfile.NamedTemporaryFile("w", prefix="timetracker-", encoding="utf-8") as service:
-        if "sslpassword" in there:  # for which libpq has no variable
-            service.write(f"[timetracker]\nsslpassword={there['sslpassword']}\n")
-            service.flush()
-            parameters["service"], environment["PGSERVICEFILE"] = "timetracker", service.name
+    if "sslpassword" not in there:
         yield make_dsn(**parameters), environment
+        return
+    # For this libpq has no variable.
+    with tempfile.NamedTemporaryFile("w", prefix="timetracker-", encoding="utf-8") as service:
+        service.write(f"[timetracker]\nsslpassword={there['sslpassword']}\n")
+        service.flush()
+        yield make_dsn(**parameters, service="timetracker"), environment | {"PGSERVICEFILE": service.name}
 
 
 def _sync_folder(folder: str) -> None:

@@ -22,6 +22,7 @@ Configuration = namedtuple(
         "port",
         "startup_probe",
         "secret_key",  # None: the one kept in the database
+        "legacy_timezone",  # what the local times of the predecessor are of, or None; 'utc' where they are UTC
         "admin_username",
         "settings",  # what the environment says of the first settings row: column -> value or None
     ],
@@ -87,6 +88,15 @@ class Environment:
             self._rejected(name, "a time zone such as Europe/Rome")
         return text
 
+    def utc_or_time_zone(self, name: str) -> str | None:
+        """The same, or utc in any case, which becomes 'utc'."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if as_time_zone(text) is None:
+            self._rejected(name, "a time zone such as Europe/Rome, or utc")
+        return as_time_zone(text)
+
     def or_file(self, name: str) -> str | None:
         """The variable, or the content of the file that the variable NAME_FILE names (a secret of Docker)."""
         path = self.text(name + "_FILE")
@@ -114,8 +124,15 @@ def _looks_like_a_path(text: str) -> bool:
     return len(folder) > 1 and os.path.isdir(folder)
 
 
+def as_time_zone(name: str) -> str | None:
+    """Give 'utc' for that in any case, else the name of a time zone of the IANA database; None for anything else."""
+    if name.lower() in ("utc", "etc/utc"):
+        return "utc"
+    return name if _is_time_zone(name) else None
+
+
 def _is_time_zone(name: str) -> bool:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # only when TZ is set
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # only when TZ or LEGACY_TIMEZONE is set
 
     try:
         ZoneInfo(name)
@@ -172,6 +189,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
         port=environment.whole_number("PORT", 8080, 1, 65_535),
         startup_probe=environment.yes_or_no("STARTUP_PROBE", False),
         secret_key=environment.or_file("SECRET_KEY"),
+        legacy_timezone=environment.utc_or_time_zone("LEGACY_TIMEZONE"),
         admin_username=administrators[0] if administrators else "admin",
         settings={
             "timezone": environment.time_zone("TZ"),

@@ -11,11 +11,11 @@ WHERE NOT EXISTS (SELECT FROM startup_marks WHERE name = 'defaults')
     AND NOT EXISTS (SELECT FROM projects)
 ON CONFLICT DO NOTHING;
 
+-- No ON CONFLICT, which a deferrable key forbids: there is no row to conflict with.
 INSERT INTO users (username, role)
 SELECT %(admin_username)s, 'admin'
 WHERE NOT EXISTS (SELECT FROM startup_marks WHERE name = 'defaults')
-    AND NOT EXISTS (SELECT FROM users)
-ON CONFLICT DO NOTHING;
+    AND NOT EXISTS (SELECT FROM users);
 
 -- The columns' own defaults first, then what the environment says.
 INSERT INTO settings (id)

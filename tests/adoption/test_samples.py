@@ -78,7 +78,7 @@ REASONS = {
     "unique users.username": "2, 20",
     "unique invoices.invoice_number": "1, 7",
 }
-# What an operator writes into the SQL that the refusal suggests.
+# What an operator writes into the SQL that the refusal suggests, where that leaves it open.
 ANSWERS = {
     "column tasks.project_id": "2",
     "column tasks.created_by": "1",
@@ -87,8 +87,6 @@ ANSWERS = {
     "column invoices.due_date": "'2025-09-30'",
     "column invoice_items.unit_price": "0",
     "column invoice_items.total_amount": "0",
-    "unique users.username": "20",
-    "unique invoices.invoice_number": "7",
 }
 
 
@@ -134,8 +132,7 @@ def mended(said: str) -> dict[str, str]:
     statements = {}
     for reason, rest in re.findall(r"error: ((?:column|unique) \S+): (.*)", said):
         suggested = rest.partition(" To mend them: ")[2].partition(" -- ")[0]
-        suggested = suggested.replace("(what it should be)", ANSWERS.get(reason, "'mended'"))
-        suggested = suggested.replace("(another)", "'mended too'").replace("(the one row)", ANSWERS.get(reason, ""))
+        suggested = suggested.replace(" = ... ", f" = {ANSWERS.get(reason)} ")
         statements[reason] = suggested
     return statements
 

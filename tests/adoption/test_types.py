@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 from installation import migration_files
 
-BEFORE, (NAMES, TYPES) = migration_files()[:3], migration_files()[3:5]
+BEFORE, (NAMES, TYPES, VALUES) = migration_files()[:3], migration_files()[3:6]
 
 # A column of each type that there is today.
 COLUMNS = {
@@ -44,13 +44,14 @@ class Old:
             self.execute(f"INSERT INTO {table} ({column}) VALUES (%s)", value)
 
     def adopt_types(self) -> None:
-        """Run the files up to that of the types."""
+        """Run the files up to that of the types, and the function that 0006-adopt-values calls."""
         self.execute(NAMES.read_text("ascii"))
         self.execute(TYPES.read_text("ascii"))
+        self.convert()
 
     def convert(self) -> None:
-        """Run the file of the types again."""
-        self.execute(TYPES.read_text("ascii"))
+        """Convert the types, for the first time or again."""
+        self.execute("SELECT adoption_convert_types()")
 
     def type_of(self, table: str, column: str) -> str:
         return self.query(
@@ -789,6 +790,7 @@ class TestCost:
             "INSERT INTO users (username) SELECT 'alice' FROM generate_series(1, 10)"
         )
         old.execute(NAMES.read_text("ascii"))
+        old.execute(TYPES.read_text("ascii"))
         before = old.query(self.COUNTS)
         old.convert()
         assert old.query(self.COUNTS) == before
@@ -800,7 +802,8 @@ class TestCost:
     def test_nothing_happens_where_no_adoption_is_due(self, old):
         old.make("boolean", "integer", [1])
         old.execute("INSERT INTO startup_marks (name, value) VALUES ('adoption', 'done')")
-        old.convert()
+        for file in (NAMES, TYPES, VALUES):
+            old.execute(file.read_text("ascii"))
         assert old.type_of("users", "is_active") == "integer"
         assert old.query("SELECT count(*) FROM adoption_report") == [(0,)]
 

@@ -143,7 +143,7 @@ def retyped(columns: str, type: str, using: str = "{}::{type}", default: str = "
     return "\n".join(statements)
 
 
-def emptied(columns: dict[str, Any], rows: str = "id % 2 = 1") -> str:
+def emptied(columns: dict[str, Any], rows: str = "id % 2 = 1 AND id < 9000") -> str:
     """SQL that lets columns be NULL, and sets some of their values so."""
     return "\n".join(
         f"ALTER TABLE {table} ALTER {own} DROP NOT NULL; UPDATE {table} SET {own} = NULL WHERE {rows};"
@@ -173,15 +173,16 @@ def as_kind(kind: type, *columns: str) -> Callable[[Rows], None]:
     return arrives
 
 
-def as_booleans(*columns: str) -> Callable[[Rows], None]:
-    """0 and 1 are false and true."""
+def as_booleans(*columns: str, texts: dict[str, str] | None = None) -> Callable[[Rows], None]:
+    """0 and 1 are false and true, unless other texts are."""
+    texts = texts or {"0": "false", "1": "true"}
 
     def arrives(rows: Rows) -> None:
         for column in columns:
             table, _, own = column.partition(".")
             for row in each(rows, table):
                 if own in row:
-                    row[own] = {"0": "false", "1": "true"}.get(row[own], row[own])
+                    row[own] = texts.get(row[own], row[own])
 
     return arrives
 
@@ -299,7 +300,7 @@ ALTER TABLE projects ADD COLUMN IF NOT EXISTS client_id INTEGER;
 UPDATE projects SET client_id = clients.id FROM clients WHERE clients.name = client;
 """
 # One of these at a time: the actions of the foreign keys, the columns of a superseded pair.
-KEY_TRAITS = ("FKs without ON DELETE", "FKs with another action", "FKs missing", "FKs not validated")
+KEY_TRAITS = ("FKs deferrable", "FKs without ON DELETE", "FKs with another action", "FKs missing", "FKs not validated")
 BRANDING = (
     "company_name company_address company_phone company_logo_filename company_tax_id invoice_prefix invoice_notes"
 )
@@ -416,6 +417,30 @@ TRAITS = [
             f" conrelid::regclass, conname, regexp_replace(pg_get_constraintdef(oid), ' ON DELETE .*', '')) {FKS}"
         ),
         conflicts=KEY_TRAITS,
+    ),
+    Trait(
+        "FKs deferrable",
+        for_each(
+            "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s ON UPDATE CASCADE DEFERRABLE"
+            " INITIALLY DEFERRED', conrelid::regclass, conname,"
+            f" regexp_replace(pg_get_constraintdef(oid), ' ON DELETE .*', '')) {FKS}"
+        ),
+        conflicts=KEY_TRAITS,
+    ),
+    Trait(
+        "a deferred constraint trigger",
+        "CREATE FUNCTION do_nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END; $$;\n"
+        + "\n".join(
+            f"CREATE CONSTRAINT TRIGGER deferred AFTER INSERT OR UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION do_nothing();"
+            for table in SEVEN
+        ),
+    ),
+    Trait(
+        "unique constraints that are deferrable",
+        "ALTER TABLE users DROP CONSTRAINT users_username_key;\n"
+        "ALTER TABLE users ADD CONSTRAINT users_username_key UNIQUE (username) DEFERRABLE INITIALLY DEFERRED;",
+        conflicts=("nothing is unique", "unique indexes instead of constraints"),
     ),
     Trait(
         "FKs missing",
@@ -545,6 +570,33 @@ TRAITS = [
         "booleans as 0 and 1",
         retyped(INTEGERS_FOR_BOOLEANS, "INTEGER", default="1"),
         arrives=as_booleans(*INTEGERS_FOR_BOOLEANS.split()),
+    ),
+    Trait(
+        "booleans as text",
+        retyped(INTEGERS_FOR_BOOLEANS, "VARCHAR(5)", "CASE WHEN {} THEN 'true' ELSE 'f' END"),
+        arrives=as_booleans(*INTEGERS_FOR_BOOLEANS.split(), texts={"true": "true", "f": "false"}),
+        conflicts=("booleans as 0 and 1", "checks of 0 and 1"),
+    ),
+    Trait(
+        "enums",
+        "CREATE TYPE project_status AS ENUM ('active', 'archived');\n"
+        + retyped("projects.status", "project_status", "{}::text::project_status", "'active'"),
+    ),
+    Trait(
+        "numeric ids",
+        retyped("time_entries.project_id invoices.project_id invoice_items.invoice_id", "BIGINT")
+        + "\nALTER TABLE invoice_items ALTER id TYPE NUMERIC;",
+        arrives=as_kind(Number, "invoice_items.id"),
+        conflicts=("bigint ids", "views", "sequences behind", "identity columns", "no sequences"),
+    ),
+    Trait(
+        "checks of 0 and 1",
+        for_each(
+            "SELECT format('ALTER TABLE %s ADD CHECK (%I IN (0, 1))', attrelid::regclass, attname) FROM pg_attribute"
+            f" WHERE attrelid IN {OURS} AND attname IN ('is_active', 'billable') AND atttypid = 'integer'::regtype"
+        )
+        + "\nCREATE INDEX ix_entries_long ON time_entries (duration_seconds) WHERE duration_seconds > 0;\n"
+        "ALTER TABLE projects ADD CHECK (length(name) < 1000);",
     ),
     Trait(
         "char(n)", retyped("users.username projects.billing_ref", "CHAR(100)") + retyped("settings.currency", "CHAR(3)")
@@ -883,7 +935,12 @@ REFUSED = [
         "ALTER TABLE users DROP CONSTRAINT users_username_key;\n"
         "INSERT INTO users (id, username) VALUES (9001, 'alice'), (9002, 'alice');",
         names=("9001", "9002"),
-        conflicts=("unique indexes instead of constraints", "nothing is unique", "users and projects and no row"),
+        conflicts=(
+            "unique constraints that are deferrable",
+            "unique indexes instead of constraints",
+            "nothing is unique",
+            "users and projects and no row",
+        ),
     ),
     Trait(
         "two invoices of one number",
@@ -974,6 +1031,8 @@ REFUSED = [
         " '2025-01-01', -1);",
         names=("9081", "9082"),
         conflicts=(
+            "booleans as text",
+            "checks of 0 and 1",
             "users and projects and no row",
             "time_entries missing",
             "NOT NULL where the target has none",
@@ -985,6 +1044,8 @@ REFUSED = [
         + "\nCREATE VIEW active_users AS SELECT id, is_active FROM users;",
         names=("active_users",),
         conflicts=(
+            "booleans as text",
+            "checks of 0 and 1",
             "booleans as 0 and 1",
             "bigint ids",
         ),
@@ -1016,7 +1077,8 @@ def statements_for(rows: str, traits: list[Trait]) -> str:
     # What is refused comes of rows in the plain tables; the other traits change those as well.
     parts += [f"-- {trait.name}\n{trait.sql}" for trait in REFUSED if trait in traits]
     parts += [f"-- {trait.name}\n{trait.sql}" for trait in ordered if not trait.before_base]
-    return "SET TimeZone = 'UTC';\n" + "\n".join(parts)
+    # What is deferred would keep the tables of this transaction from being altered.
+    return "SET TimeZone = 'UTC';\nSET CONSTRAINTS ALL IMMEDIATE;\n" + "\n".join(parts)
 
 
 def expected_rows(before: Rows, traits: list[Trait]) -> Rows:
