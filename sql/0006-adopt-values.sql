@@ -431,7 +431,7 @@ BEGIN
     EXECUTE pg_catalog.format(
         'ALTER TABLE %I.adoption_task_ids OWNER TO %I', archive, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = entries)
     );
-    EXECUTE pg_catalog.format('UPDATE %s SET task_id = NULL WHERE %s', entries, orphaned);
+    EXECUTE pg_catalog.format('UPDATE %s SET task_id = NULL WHERE id IN (SELECT id FROM %I.adoption_task_ids)', entries, archive);
     PERFORM adoption_note('done', 'column time_entries.task_id', orphans.row_count, pg_catalog.format(
         'emptied, as there is no such task (%s); the numbers are kept in %I.adoption_task_ids', orphans.shown, archive
     ));
