@@ -17,6 +17,19 @@ def test_a_time_that_is_none_does_not_hide_what_else_is_in_the_way(laboratory):
         require_refusal(before, database, laboratory.forks.run("migrate", url=database.url), dirty)
 
 
+def test_ids_of_entries_that_are_used_twice_do_not_hide_what_else_is_in_the_way(laboratory):
+    """To keep the times and the numbers of tasks by them failed, and that was the only reason told."""
+    keys = ("pkey", "task_id_fkey")
+    twice = "".join(f"ALTER TABLE time_entries DROP CONSTRAINT time_entries_{key};\n" for key in keys)
+    twice += ENTRY + "UPDATE time_entries SET task_id = 777;\n"
+    (dirty,) = (trait for trait in REFUSED if trait.name == "a user without a name")
+    with old_database(laboratory, BASE + ENTRY + twice + dirty.sql) as database:
+        before = contents_of(database)
+        start = laboratory.forks.run("migrate", url=database.url)
+        require_refusal(before, database, start, [dirty])
+        assert "primary key time_entries: " in start.said
+
+
 def test_the_last_id_of_its_type_leaves_room_for_the_next_row(laboratory):
     """The sequence could not go on after it, which stopped the start once everything else was mended."""
     last = "INSERT INTO projects (id, name, client) VALUES (2147483647, 'the last', 'c');\n"
