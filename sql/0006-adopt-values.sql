@@ -207,6 +207,48 @@ BEGIN
 END;
 $$;
 
+-- What refers to an id that is beyond integer must be as wide, in a table or column too that is yet to be made.
+DO $$
+DECLARE
+    referring RECORD;
+    highest BIGINT;
+BEGIN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
+        RETURN;
+    END IF;
+    FOR referring IN
+        SELECT table_name, column_name, adoption_table(target) AS target, adoption_table(table_name) AS relation, existing.attnum
+        FROM (VALUES
+            ('tasks', 'project_id', 'projects'),
+            ('tasks', 'assigned_to', 'users'),
+            ('tasks', 'created_by', 'users'),
+            ('time_entries', 'user_id', 'users'),
+            ('time_entries', 'project_id', 'projects'),
+            ('time_entries', 'task_id', 'tasks'),
+            ('invoices', 'project_id', 'projects'),
+            ('invoices', 'created_by', 'users'),
+            ('invoice_items', 'invoice_id', 'invoices')
+        ) AS references_to (table_name, column_name, target)
+        JOIN pg_attribute AS id ON id.attrelid = adoption_table(target) AND id.attname = 'id' AND id.atttypid = 'bigint'::regtype
+        LEFT JOIN pg_attribute AS existing ON existing.attrelid = adoption_table(table_name) AND existing.attname = column_name
+        WHERE existing.attnum IS NULL OR existing.atttypid IN ('smallint'::regtype, 'integer'::regtype)
+    LOOP
+        EXECUTE pg_catalog.format('SELECT max(id) FROM %s', referring.target) INTO highest;
+        IF highest >= 2147483647 THEN
+            IF referring.attnum IS NOT NULL THEN
+                EXECUTE pg_catalog.format('ALTER TABLE %s ALTER %I TYPE BIGINT', referring.relation, referring.column_name);
+            ELSE
+                EXECUTE pg_catalog.format('CREATE TABLE IF NOT EXISTS %I.%I (id SERIAL PRIMARY KEY)', current_schema(), referring.table_name);
+                EXECUTE pg_catalog.format('ALTER TABLE %I.%I ADD COLUMN %I BIGINT', current_schema(), referring.table_name, referring.column_name);
+            END IF;
+            PERFORM adoption_note('done', pg_catalog.format('column %s.%s', referring.table_name, referring.column_name), NULL, pg_catalog.format(
+                'is bigint, as it refers to %s, whose ids go up to %s', referring.target, highest
+            ));
+        END IF;
+    END LOOP;
+END;
+$$;
+
 -- Times. Releases before 1.0.5 wrote UTC; from then on the columns hold the local time of settings.timezone, and no rule
 -- can tell which row is of which. So nothing is shifted here, and what there was is kept, for python runner.py localize.
 DO $$
@@ -302,6 +344,7 @@ BEGIN
             ('users', 'role', 'is_admin', 'CASE WHEN is_admin::text IN (''true'', ''t'', ''1'') THEN ''admin'' WHEN is_admin IS NOT NULL THEN ''user'' END', NULL),
             ('time_entries', 'duration_seconds', 'duration', 'round(EXTRACT(EPOCH FROM duration))', NULL),
             ('time_entries', 'duration_seconds', 'duration_minutes', 'round(duration_minutes::numeric * 60)', NULL),
+            ('invoice_items', 'time_entry_ids', 'time_entry_id', 'time_entry_id::text', NULL),
             -- Better than the moment of the adoption, which the default would be.
             ('users', 'updated_at', 'created_at', 'created_at', NULL),
             ('users', 'created_at', 'updated_at', 'updated_at', NULL),
@@ -364,6 +407,43 @@ BEGIN
 END;
 $$;
 
+-- The invoices of releases 1.2 named their client by its number, or by that of the project alone.
+DO $$
+DECLARE
+    by_number BOOLEAN := adoption_has('invoices', 'client_id') AND adoption_has('clients', 'id');
+    copied RECORD;
+    was_there BOOLEAN := adoption_has('invoices', 'client_name');
+BEGIN
+    IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
+        RETURN;
+    ELSIF adoption_table('invoices') IS NULL THEN
+        RETURN;
+    END IF;
+    FOR copied IN
+        SELECT *
+        FROM (VALUES ('client_name', 'name', 200), ('client_email', 'email', 200), ('client_address', 'address', NULL)) AS copies (column_name, origin, length)
+    LOOP
+        -- An invoice without an address may be meant to be so, where there was a place for it.
+        IF by_number AND adoption_has('clients', copied.origin)
+            AND (copied.column_name = 'client_name' OR NOT adoption_has('invoices', copied.column_name))
+        THEN
+            PERFORM adoption_fill(
+                'invoices', copied.column_name,
+                pg_catalog.format(
+                    '(SELECT left(c.%I::text, %L) FROM %s AS c WHERE c.id = client_id)', copied.origin, COALESCE(copied.length, 2147483647), adoption_table('clients')
+                ),
+                pg_catalog.concat('clients.', copied.origin)
+            );
+        END IF;
+    END LOOP;
+    IF NOT was_there AND adoption_has('invoices', 'project_id') AND adoption_has('projects', 'client') THEN
+        PERFORM adoption_fill(
+            'invoices', 'client_name', pg_catalog.format('(SELECT p.client FROM %s AS p WHERE p.id = project_id)', adoption_table('projects')), 'the project'
+        );
+    END IF;
+END;
+$$;
+
 -- Settings as pairs of key and value become columns of the first row.
 DO $$
 DECLARE
@@ -382,7 +462,8 @@ BEGIN
                 'settings', setting.column_name,
                 pg_catalog.format(
                     'CASE WHEN id = (SELECT min(id) FROM %1$s) THEN (SELECT min(s.value::text) FROM %1$s AS s WHERE s.key::text = %2$L)::%3$s END',
-                    settings, setting.column_name, setting.type
+                    settings, setting.column_name,
+                    CASE WHEN setting.type LIKE 'character%' THEN 'text' ELSE setting.type END  -- a cast to a length would cut it off
                 ),
                 pg_catalog.format('the row whose key is %s', setting.column_name)
             );
@@ -489,6 +570,34 @@ BEGIN
                 PERFORM adoption_note('done', checked.object, empty_rows.row_count, pg_catalog.format('was empty, and has the default now (%s)', empty_rows.shown));
             END IF;
         END IF;
+    END LOOP;
+
+    FOR checked IN
+        SELECT table_name, column_name, type, pg_catalog.format('column %s.%s', table_name, column_name) AS object
+        FROM adoption_target()
+        WHERE nulls = 'refused' AND adoption_table(table_name) IS NOT NULL AND NOT adoption_has(table_name, column_name)
+    LOOP
+        PERFORM adoption_obstacle(
+            checked.table_name, checked.object, 'true', 'there is no such column, and nothing tells what it should be in these rows', pg_catalog.format(
+                'ALTER TABLE %1$s ADD COLUMN %2$I %3$s; UPDATE %1$s SET %2$I = ... -- what is meant in each row',
+                adoption_table(checked.table_name), checked.column_name, checked.type
+            )
+        );
+    END LOOP;
+
+    FOR checked IN
+        SELECT table_name, column_name, type, attgenerated, adoption_table(table_name) AS relation
+        FROM adoption_target()
+        JOIN pg_attribute ON attrelid = adoption_table(table_name) AND attname = column_name AND attgenerated <> ''
+    LOOP
+        PERFORM adoption_note('in the way', pg_catalog.format('column %s.%s', checked.table_name, checked.column_name), NULL, pg_catalog.format(
+            CASE checked.attgenerated
+                WHEN 's' THEN 'it is generated, so TimeTracker could not write it. To mend it: ALTER TABLE %1$s ALTER COLUMN %2$I DROP EXPRESSION'
+                ELSE 'it is generated, so TimeTracker could not write it. To mend it: ALTER TABLE %1$s RENAME COLUMN %2$I TO %3$I;'
+                    ' ALTER TABLE %1$s ADD COLUMN %2$I %4$s; UPDATE %1$s SET %2$I = %3$I'
+            END,
+            checked.relation, checked.column_name, pg_catalog.concat(checked.column_name, '_before'), checked.type
+        ));
     END LOOP;
 
     FOR checked IN
