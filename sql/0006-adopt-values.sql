@@ -175,17 +175,7 @@ BEGIN
                 EXECUTE pg_catalog.format('ALTER SEQUENCE %s AS BIGINT MAXVALUE 9223372036854775807', sequence);
                 FOR referring IN
                     SELECT attrelid::regclass AS relation, attname
-                    FROM (VALUES
-                        ('tasks', 'project_id', 'projects'),
-                        ('tasks', 'assigned_to', 'users'),
-                        ('tasks', 'created_by', 'users'),
-                        ('time_entries', 'user_id', 'users'),
-                        ('time_entries', 'project_id', 'projects'),
-                        ('time_entries', 'task_id', 'tasks'),
-                        ('invoices', 'project_id', 'projects'),
-                        ('invoices', 'created_by', 'users'),
-                        ('invoice_items', 'invoice_id', 'invoices')
-                    ) AS references_to (table_name, column_name, target)
+                    FROM adoption_references() AS references_to
                     JOIN pg_attribute ON attrelid = adoption_table(table_name) AND attname = column_name
                     WHERE target = numbered.table_name AND atttypid IN ('smallint'::regtype, 'integer'::regtype)
                 LOOP
@@ -218,17 +208,7 @@ BEGIN
     END IF;
     FOR referring IN
         SELECT table_name, column_name, adoption_table(target) AS target, adoption_table(table_name) AS relation, existing.attnum
-        FROM (VALUES
-            ('tasks', 'project_id', 'projects'),
-            ('tasks', 'assigned_to', 'users'),
-            ('tasks', 'created_by', 'users'),
-            ('time_entries', 'user_id', 'users'),
-            ('time_entries', 'project_id', 'projects'),
-            ('time_entries', 'task_id', 'tasks'),
-            ('invoices', 'project_id', 'projects'),
-            ('invoices', 'created_by', 'users'),
-            ('invoice_items', 'invoice_id', 'invoices')
-        ) AS references_to (table_name, column_name, target)
+        FROM adoption_references() AS references_to
         JOIN pg_attribute AS id ON id.attrelid = adoption_table(target) AND id.attname = 'id' AND id.atttypid = 'bigint'::regtype
         LEFT JOIN pg_attribute AS existing ON existing.attrelid = adoption_table(table_name) AND existing.attname = column_name
         WHERE existing.attnum IS NULL OR existing.atttypid IN ('smallint'::regtype, 'integer'::regtype)
@@ -410,15 +390,17 @@ $$;
 -- The invoices of releases 1.2 named their client by its number, or by that of the project alone.
 DO $$
 DECLARE
-    by_number BOOLEAN := adoption_has('invoices', 'client_id') AND adoption_has('clients', 'id');
     copied RECORD;
-    was_there BOOLEAN := adoption_has('invoices', 'client_name');
+    by_number BOOLEAN;
+    was_there BOOLEAN;
 BEGIN
     IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     ELSIF adoption_table('invoices') IS NULL THEN
         RETURN;
     END IF;
+    by_number := adoption_has('invoices', 'client_id') AND adoption_has('clients', 'id');
+    was_there := adoption_has('invoices', 'client_name');
     FOR copied IN
         SELECT *
         FROM (VALUES ('client_name', 'name', 200), ('client_email', 'email', 200), ('client_address', 'address', NULL)) AS copies (column_name, origin, length)

@@ -56,12 +56,13 @@ INSERT INTO projects (id, name, client) VALUES (1, 'a project', 'of the project'
 INSERT INTO invoices (id, invoice_number, client_id, project_id, issue_date, due_date)
     VALUES (1, 'A', 1, 1, '2025-01-01', '2025-02-01'), (2, 'B', 2, NULL, '2025-01-01', '2025-02-01'),
         (3, 'C', NULL, 1, '2025-01-01', '2025-02-01');
-INSERT INTO invoice_items (id, invoice_id, description, unit_price, total_amount, time_entry_id) VALUES (1, 1, 'd', 1, 1, 7);
+INSERT INTO invoice_items (id, invoice_id, description, unit_price, total_amount, time_entry_id)
+    VALUES (1, 1, 'd', 1, 1, 7);
 """
 
 
 def test_invoices_that_name_their_client_by_its_number_get_its_name(laboratory):
-    """So the first revision of Alembic made them; there was no client_name, which failed without a word on what to do."""
+    """So the first revision of Alembic made them, without client_name; the start failed and did not say what to do."""
     with old_database(laboratory, BASE + ALEMBIC_INVOICES) as database:
         start = laboratory.forks.run("migrate", url=database.url)
         assert start.code == 0, start.said
