@@ -53,8 +53,9 @@ snapshot: $(VENV)/.installed-local ## Write sql/runner/schema.txt anew from the 
 bench: $(VENV)/.installed-dev ## Measure the speed of a start
 	@exec $(DATABASE) --temporary -- $(RUN) dev/bench.py
 
-bench-upgrade: $(VENV)/.installed-dev ## Measure how long a write waits during an upgrade; ARGS=--entries=500000 is a quick look
-	@exec $(RUN) dev/bench_upgrade.py $(ARGS)
+bench-upgrade: $(VENV)/.installed-dev ## Measure how long others wait for an upgrade and for an adoption; ARGS=--entries=500000 is a quick look
+	@$(RUN) dev/bench_upgrade.py $(ARGS)
+	@exec $(RUN) dev/bench_adoption.py $(ARGS)
 
 # uv resolves for every platform and Python version at once, which pip's own tools do for one.
 lock: $(VENV)/.created ## Renew requirements*.txt from requirements*.in (UPGRADE=--upgrade for newer versions)

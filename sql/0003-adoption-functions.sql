@@ -108,6 +108,21 @@ VALUES
     ('invoice_items', 'created_at', 'timestamp without time zone', 'allowed', false)
 $$;
 
+-- Which columns hold the id of another table's row: 0016-foreign-keys makes the keys.
+CREATE OR REPLACE FUNCTION adoption_references()
+RETURNS TABLE (table_name TEXT, column_name TEXT, target TEXT) LANGUAGE sql IMMUTABLE AS $$
+VALUES
+    ('tasks', 'project_id', 'projects'),
+    ('tasks', 'assigned_to', 'users'),
+    ('tasks', 'created_by', 'users'),
+    ('time_entries', 'user_id', 'users'),
+    ('time_entries', 'project_id', 'projects'),
+    ('time_entries', 'task_id', 'tasks'),
+    ('invoices', 'project_id', 'projects'),
+    ('invoices', 'created_by', 'users'),
+    ('invoice_items', 'invoice_id', 'invoices')
+$$;
+
 -- A table of the schema in use; NULL where there is none.
 CREATE OR REPLACE FUNCTION adoption_table(table_name TEXT) RETURNS REGCLASS LANGUAGE sql STABLE AS $$
     SELECT oid::regclass

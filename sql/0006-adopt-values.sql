@@ -177,17 +177,7 @@ BEGIN
                 EXECUTE pg_catalog.format('ALTER SEQUENCE %s AS BIGINT MAXVALUE 9223372036854775807', sequence);
                 FOR referring IN
                     SELECT attrelid::regclass AS relation, attname
-                    FROM (VALUES
-                        ('tasks', 'project_id', 'projects'),
-                        ('tasks', 'assigned_to', 'users'),
-                        ('tasks', 'created_by', 'users'),
-                        ('time_entries', 'user_id', 'users'),
-                        ('time_entries', 'project_id', 'projects'),
-                        ('time_entries', 'task_id', 'tasks'),
-                        ('invoices', 'project_id', 'projects'),
-                        ('invoices', 'created_by', 'users'),
-                        ('invoice_items', 'invoice_id', 'invoices')
-                    ) AS references_to (table_name, column_name, target)
+                    FROM adoption_references() AS references_to
                     JOIN pg_attribute ON attrelid = adoption_table(table_name) AND attname = column_name
                     WHERE target = numbered.table_name AND atttypid IN ('smallint'::regtype, 'integer'::regtype)
                 LOOP
@@ -225,17 +215,7 @@ BEGIN
     END IF;
     FOR referring IN
         SELECT table_name, column_name, adoption_table(target) AS target, adoption_table(table_name) AS relation, existing.attnum
-        FROM (VALUES
-            ('tasks', 'project_id', 'projects'),
-            ('tasks', 'assigned_to', 'users'),
-            ('tasks', 'created_by', 'users'),
-            ('time_entries', 'user_id', 'users'),
-            ('time_entries', 'project_id', 'projects'),
-            ('time_entries', 'task_id', 'tasks'),
-            ('invoices', 'project_id', 'projects'),
-            ('invoices', 'created_by', 'users'),
-            ('invoice_items', 'invoice_id', 'invoices')
-        ) AS references_to (table_name, column_name, target)
+        FROM adoption_references() AS references_to
         JOIN pg_attribute AS id ON id.attrelid = adoption_table(target) AND id.attname = 'id' AND id.atttypid = 'bigint'::regtype
         LEFT JOIN pg_attribute AS existing ON existing.attrelid = adoption_table(table_name) AND existing.attname = column_name
         WHERE existing.attnum IS NULL OR existing.atttypid IN ('smallint'::regtype, 'integer'::regtype)
@@ -291,12 +271,8 @@ BEGIN
         'SELECT count(*) FROM %s WHERE (start_time IS NOT NULL AND %L) OR (end_time IS NOT NULL AND %L)',
         entries, in_utc !~ '\mtime_entries\.start_time\M', in_utc !~ '\mtime_entries\.end_time\M'
     ) INTO in_question;
-    -- Where the type stayed another one, that is in the way already and told below.
-    IF in_question > 0 AND NOT EXISTS (
-        SELECT
-        FROM pg_attribute
-        WHERE attrelid = entries AND attname IN ('start_time', 'end_time') AND atttypid NOT IN ('timestamp'::regtype, 'timestamptz'::regtype)
-    ) THEN
+    -- Where ids are used twice, or a type stayed another one, they could not be kept; it all ends with a refusal anyway.
+    IF in_question > 0 AND NOT EXISTS (SELECT FROM adoption_report WHERE step = 'in the way') THEN
         BEGIN
             archive := archive_for(entries);
         EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
@@ -429,15 +405,17 @@ $$;
 -- The invoices of releases 1.2 named their client by its number, or by that of the project alone.
 DO $$
 DECLARE
-    by_number BOOLEAN := adoption_has('invoices', 'client_id') AND adoption_has('clients', 'id');
     copied RECORD;
-    was_there BOOLEAN := adoption_has('invoices', 'client_name');
+    by_number BOOLEAN;
+    was_there BOOLEAN;
 BEGIN
     IF NOT EXISTS (SELECT FROM startup_marks WHERE name = 'adoption' AND value = 'begun') THEN
         RETURN;
     ELSIF adoption_table('invoices') IS NULL THEN
         RETURN;
     END IF;
+    by_number := adoption_has('invoices', 'client_id') AND adoption_has('clients', 'id');
+    was_there := adoption_has('invoices', 'client_name');
     FOR copied IN
         SELECT *
         FROM (VALUES ('client_name', 'name', 200), ('client_email', 'email', 200), ('client_address', 'address', NULL)) AS copies (column_name, origin, length)
@@ -507,6 +485,8 @@ BEGIN
         RETURN;
     ELSIF NOT adoption_has('time_entries', 'task_id') THEN
         RETURN;
+    ELSIF EXISTS (SELECT FROM adoption_report WHERE step = 'in the way') THEN
+        RETURN;  -- to be refused: ids may be used twice, or of a type that cannot be compared
     END IF;
     entries := adoption_table('time_entries');
     orphaned := CASE WHEN adoption_table('tasks') IS NULL
@@ -535,7 +515,7 @@ BEGIN
     EXECUTE pg_catalog.format(
         'ALTER TABLE %I.adoption_task_ids OWNER TO %I', archive, (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = entries)
     );
-    EXECUTE pg_catalog.format('UPDATE %s SET task_id = NULL WHERE %s', entries, orphaned);
+    EXECUTE pg_catalog.format('UPDATE %s SET task_id = NULL WHERE id IN (SELECT id FROM %I.adoption_task_ids)', entries, archive);
     PERFORM adoption_note('done', 'column time_entries.task_id', orphans.row_count, pg_catalog.format(
         'emptied, as there is no such task (%s); the numbers are kept in %I.adoption_task_ids', orphans.shown, archive
     ));

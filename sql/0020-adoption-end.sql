@@ -93,4 +93,5 @@ DROP FUNCTION IF EXISTS
     adoption_note(TEXT, TEXT, BIGINT, TEXT),
     adoption_has(TEXT, TEXT),
     adoption_table(TEXT),
+    adoption_references(),
     adoption_target();

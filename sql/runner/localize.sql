@@ -12,7 +12,7 @@ SET LOCAL timetracker.keep_updated_at = 'on';
 -- Neither a user's correction nor somebody's trigger comes in between. What is
 -- deferred is settled first: no trigger can be switched off before that.
 SET CONSTRAINTS ALL IMMEDIATE;
-LOCK TABLE time_entries IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE time_entries IN ACCESS EXCLUSIVE MODE;  -- of which the indexes, below, would ask later
 DO $$
 DECLARE
     off TEXT;
@@ -30,6 +30,35 @@ BEGIN
         EXECUTE 'ALTER TABLE time_entries ' || off;
     END IF;
     PERFORM set_config('timetracker.triggers', pg_catalog.concat('ALTER TABLE time_entries ' || on_again), true);
+END;
+$$;
+
+-- Almost every row moves, and to tell each index of each row takes ten times as long as to build it anew. Those that
+-- say no more than their definition are dropped until the rows are converted.
+DO $$
+DECLARE
+    dropped TEXT;
+    made_anew TEXT;
+BEGIN
+    SELECT string_agg(indexrelid::regclass::text, ', '), string_agg(pg_get_indexdef(indexrelid), '; ' ORDER BY indexrelid) INTO dropped, made_anew
+    FROM pg_index
+    JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = 'time_entries'::regclass
+        AND %(zone)s <> 'utc'
+        AND relkind = 'i'
+        AND NOT relispartition
+        AND reltablespace = 0
+        AND indisvalid
+        AND NOT indisunique
+        AND NOT indisexclusion
+        AND NOT indisclustered
+        AND indexprs IS NULL
+        AND indpred IS NULL
+        AND obj_description(indexrelid, 'pg_class') IS NULL;
+    IF dropped IS NOT NULL THEN
+        EXECUTE 'DROP INDEX ' || dropped;
+    END IF;
+    PERFORM set_config('timetracker.indexes', COALESCE(made_anew, 'SELECT'), true);
 END;
 $$;
 
@@ -186,5 +215,5 @@ FROM (
 ) AS line
 ORDER BY position;
 
-DO $$ BEGIN EXECUTE current_setting('timetracker.triggers'); END; $$;
+DO $$ BEGIN EXECUTE current_setting('timetracker.indexes'); EXECUTE current_setting('timetracker.triggers'); END; $$;
 SELECT set_config('TimeZone', current_setting('timetracker.time_zone'), true);

@@ -17,6 +17,19 @@ def test_a_time_that_is_none_does_not_hide_what_else_is_in_the_way(laboratory):
         require_refusal(before, database, laboratory.forks.run("migrate", url=database.url), dirty)
 
 
+def test_ids_of_entries_that_are_used_twice_do_not_hide_what_else_is_in_the_way(laboratory):
+    """To keep the times and the numbers of tasks by them failed, and that was the only reason told."""
+    keys = ("pkey", "task_id_fkey")
+    twice = "".join(f"ALTER TABLE time_entries DROP CONSTRAINT time_entries_{key};\n" for key in keys)
+    twice += ENTRY + "UPDATE time_entries SET task_id = 777;\n"
+    (dirty,) = (trait for trait in REFUSED if trait.name == "a user without a name")
+    with old_database(laboratory, BASE + ENTRY + twice + dirty.sql) as database:
+        before = contents_of(database)
+        start = laboratory.forks.run("migrate", url=database.url)
+        require_refusal(before, database, start, [dirty])
+        assert "primary key time_entries: " in start.said
+
+
 def test_the_last_id_of_its_type_leaves_room_for_the_next_row(laboratory):
     """The sequence could not go on after it, which stopped the start once everything else was mended."""
     last = "INSERT INTO projects (id, name, client) VALUES (2147483647, 'the last', 'c');\n"
@@ -49,7 +62,7 @@ INSERT INTO invoice_items (id, invoice_id, description, unit_price, total_amount
 
 
 def test_invoices_that_name_their_client_by_its_number_get_its_name(laboratory):
-    """So the first revision of Alembic made them; to have no client_name failed, without a word on what to do."""
+    """So the first revision of Alembic made them, without client_name; the start failed and did not say what to do."""
     with old_database(laboratory, BASE + ALEMBIC_INVOICES) as database:
         start = laboratory.forks.run("migrate", url=database.url)
         assert start.code == 0, start.said
@@ -135,10 +148,10 @@ def test_what_an_earlier_adoption_kept_is_told_and_not_overwritten(laboratory):
     ALTER TABLE time_entries DROP CONSTRAINT time_entries_task_id_fkey; UPDATE time_entries SET task_id = 99;
     """
     with old_database(laboratory, BASE + ENTRY + kept) as database:
-        before = contents_of(database)
-        start = laboratory.forks.run("migrate", url=database.url)
-        require_refusal(before, database, start, [])
         for name in ("adoption_times", "adoption_task_ids"):
+            before = contents_of(database)
+            start = laboratory.forks.run("migrate", url=database.url)
+            require_refusal(before, database, start, [])
             mending = f"ALTER TABLE public_archive.{name} RENAME TO {name}_before"
             assert mending in start.said
             database.execute(mending)

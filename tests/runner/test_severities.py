@@ -780,10 +780,10 @@ def test_it_tells(connection, damage):
 
 
 def test_the_sequence_of_every_serial_column_is_looked_at_and_nobody_elses(connection):
-    """The statement that asks for them knows our tables by a list of its own."""
+    """The statement that asks for them knows our tables by a list of its own, without the bookkeeping."""
     run(connection, "CREATE TABLE mine (id SERIAL PRIMARY KEY)")
     serial = {name.removeprefix("column ") for name, text in read_snapshot().items() if text.endswith(" SERIAL")}
-    assert set(read_state(connection).positions) == serial
+    assert set(read_state(connection).positions) == serial - {"adoption_report.id"}
 
 
 @pytest.mark.parametrize("damage", EVERY)

@@ -169,6 +169,7 @@ def test_an_empty_database_lacks_every_table_and_is_left_empty(database, run_run
     result = run_runner("verify", "--json", database=database)
     assert result.returncode == 1
     assert objects_in(result) == [
+        "table adoption_report",
         "table analytics",
         "table app_secrets",
         "table invoice_items",

@@ -91,7 +91,7 @@ class TestEveryFile:
         if file.stem == "0002-functions":  # once a column is in the archive, or back from it
             code = code.replace("DROP COLUMN %I", "", 1).replace("DROP TABLE %s', kept", "", 1)
             code = re.sub(r"ALTER SCHEMA % RENAME TO", "", code)
-        if file.stem in ("0004-adopt-names", "0020-adoption-end"):  # a column or an index of the predecessor; a mark
+        if "adopt" in file.stem:  # a column or an index of the predecessor, also in advice; a mark
             code = re.sub(r"RENAME COLUMN|ALTER INDEX %s RENAME TO|DELETE FROM startup_marks", "", code)
         assert not re.search(r"\b(DROP TABLE|DROP COLUMN|RENAME|TRUNCATE|DELETE FROM)\b", code)
 
