@@ -8,6 +8,7 @@
 SELECT set_config('timetracker.time_zone', current_setting('TimeZone'), true);
 SELECT set_config('TimeZone', %(zone)s, true);
 SET LOCAL timetracker.keep_updated_at = 'on';
+SET LOCAL work_mem = '64MB';  -- millions of rows are joined and sorted
 
 -- Neither a user's correction nor somebody's trigger comes in between. What is
 -- deferred is settled first: no trigger can be switched off before that.

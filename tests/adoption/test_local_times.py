@@ -479,6 +479,38 @@ def test_updated_at_stays_and_nobodys_trigger_fires_or_is_changed(migrated, run_
     assert migrated.query("SELECT * FROM seen") == []
 
 
+def test_the_indexes_are_as_they_were(migrated, run_runner):
+    insert(migrated, (1, "2025-08-18 08:00:00", None, None))
+    keep(migrated)
+    migrated.execute(
+        """
+        CREATE INDEX "By the Start" ON time_entries (start_time DESC) INCLUDE (user_id) WITH (fillfactor = 70);
+        CREATE UNIQUE INDEX one_at_a_time ON time_entries (user_id, start_time);
+        CREATE INDEX running ON time_entries (user_id) WHERE end_time IS NULL;
+        CREATE INDEX said ON time_entries (source);
+        COMMENT ON INDEX said IS 'for a report';
+        CREATE INDEX held ON time_entries (created_at);
+        ALTER TABLE time_entries CLUSTER ON held
+        """
+    )
+    indexes = """
+        SELECT pg_get_indexdef(indexrelid), indisvalid, indisclustered, indisprimary, obj_description(indexrelid)
+        FROM pg_index WHERE indrelid = 'time_entries'::regclass ORDER BY 1
+    """
+    before = migrated.query(indexes)
+    assert run_runner("localize", database=migrated).returncode == 0
+    assert migrated.query(indexes) == before
+
+
+def test_a_table_without_a_trigger_is_converted(migrated):
+    insert(migrated, (1, "2025-08-18 08:00:00", None, None))
+    keep(migrated)
+    migrated.execute("DROP TRIGGER update_time_entries_updated_at ON time_entries")
+    with contextlib.closing(migrated.connect()) as connection:
+        localize(connection, "Europe/Brussels")
+    assert times(migrated) == {1: ("2025-08-18 06:00:00", None)}
+
+
 def test_it_is_part_of_the_transaction_of_an_adoption(migrated):
     insert(migrated, (1, "2025-08-18 08:00:00", None, None))
     keep(migrated)
