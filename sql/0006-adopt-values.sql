@@ -354,6 +354,17 @@ BEGIN
         END IF;
     END LOOP;
 
+    -- The scaffold did not know who made a task: it has to be somebody, and is reported.
+    IF adoption_table('users') IS NOT NULL AND adoption_table('tasks') IS NOT NULL AND NOT adoption_has('tasks', 'created_by') THEN
+        PERFORM adoption_fill('tasks', 'created_by', pg_catalog.format(
+            '(SELECT u.id FROM %s AS u ORDER BY %s, u.id LIMIT 1)',
+            adoption_table('users'), CASE WHEN adoption_has('users', 'role') THEN 'u.role IS DISTINCT FROM ''admin''' ELSE 'true' END
+        ), 'nothing');
+        UPDATE adoption_report
+        SET step = 'to decide', detail = 'nobody knew who made these tasks, so the first administrator did: UPDATE tasks SET created_by = ... where it was another'
+        WHERE object = 'column tasks.created_by' AND detail LIKE 'filled from nothing%';
+    END IF;
+
     IF through_task THEN
         PERFORM adoption_fill(
             'time_entries', 'project_id', pg_catalog.format('(SELECT project_id FROM %s AS t WHERE t.id = task_id)', adoption_table('tasks')), 'the task'

@@ -3,6 +3,8 @@
 -- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null
 -- NOT NULL is no news but to a table of an older release, which is read once while it is upgraded.
 SET LOCAL lock_timeout = '1s';
+-- A key that somebody deferred would keep a row that was written twice from being altered.
+SET CONSTRAINTS ALL IMMEDIATE;
 
 DO $$ BEGIN PERFORM unarchive_table('invoice_items'); END; $$;
 CREATE TABLE IF NOT EXISTS invoice_items (id SERIAL PRIMARY KEY);

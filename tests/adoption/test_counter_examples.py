@@ -3,7 +3,7 @@
 from adoption.checks import require_refusal
 from adoption.traits import BASE, REFUSED
 from adoption.trial import old_database, require_adoption
-from installation import contents_of
+from installation import contents_of, yoyo
 
 ENTRY = "INSERT INTO time_entries (id, start_time) VALUES (1, '2025-01-01 09:00');\n"
 
@@ -93,6 +93,36 @@ def test_a_required_column_that_is_not_there_is_told_with_its_rows(laboratory):
         database.execute("UPDATE tasks SET created_by = 1")
         start = laboratory.forks.run("migrate", url=database.url)
         assert start.code == 0, start.said
+
+
+def test_tasks_of_nobody_become_those_of_the_first_administrator(laboratory):
+    """So the scaffold made them: there was no created_by to be empty."""
+    rows = """
+    ALTER TABLE tasks DROP created_by;
+    INSERT INTO users (id, username, role) VALUES (1, 'anna', 'user'), (2, 'boss', 'admin'), (3, 'other', 'admin');
+    INSERT INTO projects (id, name, client) VALUES (1, 'p', 'c');
+    INSERT INTO tasks (id, project_id, name) VALUES (4, 1, 'a'), (17, 1, 'b');
+    """
+    with old_database(laboratory, BASE + rows) as database:
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
+        assert "to decide: column tasks.created_by, 2 rows: nobody knew who made these tasks" in start.said
+        assert database.query("SELECT id, created_by FROM tasks ORDER BY id") == [(4, 2), (17, 2)]
+
+
+def test_deferred_keys_stop_no_file_that_fills_two_columns_of_a_row_by_hand(laboratory):
+    """The second UPDATE of a row leaves a check of its key to the end of the transaction, and ALTER TABLE refuses."""
+    rows = """
+    ALTER TABLE tasks DROP CONSTRAINT IF EXISTS tasks_project_id_fkey;
+    ALTER TABLE tasks ADD FOREIGN KEY (project_id) REFERENCES projects (id) DEFERRABLE INITIALLY DEFERRED;
+    ALTER TABLE tasks ALTER status DROP NOT NULL, ALTER priority DROP NOT NULL;
+    INSERT INTO users (id, username) VALUES (1, 'u');
+    INSERT INTO projects (id, name, client) VALUES (1, 'p', 'c');
+    INSERT INTO tasks (id, project_id, name, created_by, status, priority) VALUES (4, 1, 'a', 1, NULL, NULL);
+    """
+    with old_database(laboratory, BASE + rows) as database:
+        result = yoyo(database, "apply")
+        assert result.returncode == 0, result.stderr
 
 
 def test_a_generated_column_is_told_with_what_to_do(laboratory):
