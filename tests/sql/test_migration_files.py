@@ -92,7 +92,7 @@ class TestEveryFile:
             code = code.replace("DROP COLUMN %I", "", 1).replace("DROP TABLE %s', kept", "", 1)
             code = re.sub(r"ALTER SCHEMA % RENAME TO", "", code)
         if "adopt" in file.stem:  # a column or an index of the predecessor, also in advice; a mark
-            code = re.sub(rr"RENAME COLUMN|ALTER (INDEX|TABLE) \S+ RENAME TO|DELETE FROM startup_marks", "", code)
+            code = re.sub(r"RENAME COLUMN|ALTER (INDEX|TABLE) \S+ RENAME TO|DELETE FROM startup_marks", "", code)
         assert not re.search(r"\b(DROP TABLE|DROP COLUMN|RENAME|TRUNCATE|DELETE FROM)\b", code)
 
     def test_moves_no_sequence(self, file):
