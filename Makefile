@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashe
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nightly fuzz-adoption pg-matrix lint snapshot bench bench-upgrade lock
+.PHONY: help run test nightly fuzz-adoption pg-matrix lint snapshot release bench bench-upgrade lock
 
 # Servers that pip does not bring, for pg-matrix.
 MAJORS := 14 16 17
@@ -49,6 +49,9 @@ lint: $(VENV)/.installed-dev ## Check the style of the code and the SQL, and the
 
 snapshot: $(VENV)/.installed-local ## Write sql/runner/schema.txt anew from the migrations
 	@exec $(DATABASE) --temporary -- $(RUN) runner.py snapshot
+
+release: ## List the migrations as released, never to be edited again: before the tag of a version
+	cd sql && sha256sum [0-9]*.sql optional/*.sql > runner/released.sha256
 
 bench: $(VENV)/.installed-dev ## Measure the speed of a start
 	@exec $(DATABASE) --temporary -- $(RUN) dev/bench.py

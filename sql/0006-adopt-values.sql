@@ -355,7 +355,9 @@ BEGIN
     END LOOP;
 
     -- The scaffold did not know who made a task: it has to be somebody, and is reported.
-    IF adoption_table('users') IS NOT NULL AND adoption_table('tasks') IS NOT NULL AND NOT adoption_has('tasks', 'created_by') THEN
+    IF adoption_table('users') IS NOT NULL AND adoption_table('tasks') IS NOT NULL AND NOT adoption_has('tasks', 'created_by')
+        AND (adoption_rows('users', 'true')).row_count > 0
+    THEN
         PERFORM adoption_fill('tasks', 'created_by', pg_catalog.format(
             '(SELECT u.id FROM %s AS u ORDER BY %s, u.id LIMIT 1)',
             adoption_table('users'), CASE WHEN adoption_has('users', 'role') THEN 'u.role IS DISTINCT FROM ''admin''' ELSE 'true' END

@@ -20,7 +20,5 @@ def forks() -> Iterator[Forks]:
 @pytest.fixture(scope="session")
 def laboratory(server, forks) -> Laboratory:
     """Starts on old databases, on each server."""
-    server.execute(
-        "DO $$ BEGIN IF to_regrole('reader') IS NULL THEN CREATE ROLE reader LOGIN PASSWORD 'reader'; END IF; END; $$"
-    )
+    server.execute("DO $$ BEGIN IF to_regrole('old_reader') IS NULL THEN CREATE ROLE old_reader; END IF; END; $$")
     return Laboratory(server, forks)

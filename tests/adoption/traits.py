@@ -700,8 +700,8 @@ TRAITS = [
     ),
     Trait(
         "grants",
-        "GRANT SELECT ON users, time_entries TO reader;\nGRANT SELECT (id, name), UPDATE (name) ON projects TO"
-        " reader;\n"
+        "GRANT SELECT ON users, time_entries TO old_reader;\nGRANT SELECT (id, name), UPDATE (name) ON projects TO"
+        " old_reader;\n"
         "GRANT INSERT ON invoices TO PUBLIC;",
     ),
     Trait(

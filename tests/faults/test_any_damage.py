@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from faults.amount import NIGHTLY
+from faults.forks import Start
 from faults.laboratory import apply_some
 from faults.outcome import Outcome, outcome_of
 from faults.proxy import MOMENTS, Place
@@ -50,7 +51,10 @@ def require_all_right(laboratory, database, place: Place, *, may_refuse: bool) -
     With `may_refuse` a pending file may need what was damaged: it fails, and says of what.
     """
     before = outcome_of(database)
-    laboratory.killed(database, place)
+    if may_refuse:  # the first one too, before it comes to that place
+        laboratory.interrupted(database, place, Start.kill)
+    else:
+        laboratory.killed(database, place)
     start = laboratory.forks.run("migrate", url=database.url)
     after = outcome_of(database)
     require_rows(after, before)

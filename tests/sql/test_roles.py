@@ -44,7 +44,7 @@ WRITES = [
 
 # What the app's own role holds, and no more.
 WRITTEN = ["users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items", "analytics"]
-BOOKKEEPING = [*YOYO_TABLES, "migration_hashes", "startup_marks"]
+BOOKKEEPING = [*YOYO_TABLES, "adoption_report", "migration_hashes", "startup_marks"]
 OF_THE_APP = {
     **dict.fromkeys(WRITTEN, "DELETE INSERT SELECT UPDATE"),
     **dict.fromkeys(BOOKKEEPING, "SELECT"),
