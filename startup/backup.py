@@ -23,8 +23,6 @@ NOT_FOR_PG_DUMP = {
     "fallback_application_name", "service", "servicefile",
 }  # fmt: skip
 WITHOUT = "ADOPT_WITHOUT_BACKUP=yes goes on without a backup"
-
-
 NONE_WANTED = "There is no backup of this database before its adoption: BACKUP_DIR is not set"
 
 
