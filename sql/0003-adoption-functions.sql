@@ -171,6 +171,29 @@ BEGIN
 END;
 $$;
 
+-- The schema in which a table of that name can keep what `relation` held: the archive, or the schema in use for a role
+-- that may not make one. NULL, and a line of the report, where such a table is there already.
+CREATE OR REPLACE FUNCTION adoption_archive(relation REGCLASS, kept_as TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+DECLARE
+    archive TEXT;
+BEGIN
+    BEGIN
+        archive := archive_for(relation);
+    EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
+        archive := current_schema();
+    END;
+    IF to_regclass(pg_catalog.format('%I.%I', archive, kept_as)) IS NOT NULL THEN
+        PERFORM adoption_note('in the way', pg_catalog.format('table %I.%I', archive, kept_as), NULL, pg_catalog.format(
+            'it is there already, of an earlier adoption or somebody else''s, and what this one keeps goes there.'
+            ' To mend it: ALTER TABLE %I.%I RENAME TO %I',
+            archive, kept_as, pg_catalog.concat(kept_as, '_before')
+        ));
+        RETURN NULL;
+    END IF;
+    RETURN archive;
+END;
+$$;
+
 -- Fills a column from an older one where it is empty, and makes it first if need be. `value` is an SQL expression over
 -- the table; where that is NULL the column stays as it is. `blank` is the condition for being empty, if not NULL alone.
 CREATE OR REPLACE FUNCTION adoption_fill(table_name TEXT, column_name TEXT, value TEXT, origin TEXT, blank TEXT DEFAULT NULL)

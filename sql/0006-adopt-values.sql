@@ -273,17 +273,8 @@ BEGIN
     ) INTO in_question;
     -- Where ids are used twice, or a type stayed another one, they could not be kept; it all ends with a refusal anyway.
     IF in_question > 0 AND NOT EXISTS (SELECT FROM adoption_report WHERE step = 'in the way') THEN
-        BEGIN
-            archive := archive_for(entries);
-        EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
-            archive := current_schema();  -- a role without CREATE on the database
-        END;
-        IF to_regclass(pg_catalog.format('%I.adoption_times', archive)) IS NOT NULL THEN
-            PERFORM adoption_note('in the way', pg_catalog.format('table %I.adoption_times', archive), NULL, pg_catalog.format(
-                'it is there already, of an earlier adoption or somebody else''s, and the times of this one go there.'
-                ' To mend it: ALTER TABLE %I.adoption_times RENAME TO adoption_times_before',
-                archive
-            ));
+        archive := adoption_archive(entries, 'adoption_times');
+        IF archive IS NULL THEN
             RETURN;
         END IF;
         IF adoption_has('settings', 'timezone') THEN
@@ -510,17 +501,8 @@ BEGIN
     IF orphans.row_count = 0 THEN
         RETURN;
     END IF;
-    BEGIN
-        archive := archive_for(entries);
-    EXCEPTION WHEN insufficient_privilege OR raise_exception THEN
-        archive := current_schema();
-    END;
-    IF to_regclass(pg_catalog.format('%I.adoption_task_ids', archive)) IS NOT NULL THEN
-        PERFORM adoption_note('in the way', pg_catalog.format('table %I.adoption_task_ids', archive), NULL, pg_catalog.format(
-            'it is there already, of an earlier adoption or somebody else''s, and the orphans of this one go there.'
-            ' To mend it: ALTER TABLE %I.adoption_task_ids RENAME TO adoption_task_ids_before',
-            archive
-        ));
+    archive := adoption_archive(entries, 'adoption_task_ids');
+    IF archive IS NULL THEN
         RETURN;
     END IF;
     EXECUTE pg_catalog.format('CREATE TABLE %I.adoption_task_ids AS SELECT id, task_id FROM %s WHERE %s', archive, entries, orphaned);

@@ -88,6 +88,7 @@ DROP FUNCTION IF EXISTS
     adoption_candidates(TEXT, TEXT, TEXT, TEXT, BOOLEAN),
     adoption_differing(),
     adoption_fill(TEXT, TEXT, TEXT, TEXT, TEXT),
+    adoption_archive(REGCLASS, TEXT),
     adoption_obstacle(TEXT, TEXT, TEXT, TEXT, TEXT),
     adoption_rows(TEXT, TEXT),
     adoption_note(TEXT, TEXT, BIGINT, TEXT),
