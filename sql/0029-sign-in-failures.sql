@@ -1,0 +1,34 @@
+-- depends: 0028-sign-in-sessions
+-- Failed attempts to sign in, by name and by address: what throttles them, across workers and replicas. Old rows are deleted.
+-- squawk-ignore-file adding-not-nullable-field, ban-drop-not-null, require-concurrent-index-creation
+-- NOT NULL is no news but to a table that was made by hand, which is read once.
+SET LOCAL lock_timeout = '1s';
+
+DO $$ BEGIN PERFORM unarchive_table('sign_in_failures'); END; $$;
+CREATE TABLE IF NOT EXISTS sign_in_failures (id BIGSERIAL PRIMARY KEY);
+
+ALTER TABLE sign_in_failures
+    ADD COLUMN IF NOT EXISTS username VARCHAR(80),
+    ADD COLUMN IF NOT EXISTS address VARCHAR(50),
+    ADD COLUMN IF NOT EXISTS failed_at TIMESTAMP, ALTER failed_at SET DEFAULT timezone('utc', now());
+
+UPDATE sign_in_failures SET failed_at = DEFAULT WHERE failed_at IS NULL;
+
+ALTER TABLE sign_in_failures
+    ALTER username DROP NOT NULL,
+    ALTER address DROP NOT NULL,
+    ALTER failed_at SET NOT NULL;
+
+CREATE INDEX IF NOT EXISTS idx_sign_in_failures_username ON sign_in_failures (username, failed_at);
+CREATE INDEX IF NOT EXISTS idx_sign_in_failures_address ON sign_in_failures (address, failed_at);
+
+ALTER TABLE sign_in_failures ENABLE ROW LEVEL SECURITY;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = 'sign_in_failures'::regclass AND polname = 'for_the_app') THEN
+        CREATE POLICY for_the_app ON sign_in_failures USING (false);
+    END IF;
+END;
+$$;
+ALTER POLICY for_the_app ON sign_in_failures TO PUBLIC USING (has_table_privilege(tableoid, 'UPDATE'));
+REVOKE ALL ON sign_in_failures FROM PUBLIC;
