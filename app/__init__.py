@@ -6,10 +6,10 @@ from contextlib import closing
 
 from flask import Flask
 
-from app import db, errors, formats, headers, static_files
+from app import db, errors, formats, headers, navigation, security, static_files
 from app.queries import secrets
 from app.readiness import Readiness
-from app.views import front, health
+from app.views import entries, health, people, profile, projects, reports, settings, sign_in, system, tasks, timer, week
 from startup.configuration import Configuration, read_configuration
 from startup.connection import wait_for_database
 
@@ -23,17 +23,15 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     configuration = read_configuration(environ)
 
     app = Flask(__name__)
-    app.config.update(
-        SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration),
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-    )
+    app.config.update(SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration))
     db.init_app(app, db.Database(configuration.conninfo))
     app.extensions["readiness"] = Readiness()
-    for part in (errors, formats, headers, static_files):
+    for part in (errors, formats, headers, navigation, security, static_files):
         part.init_app(app)
-    app.register_blueprint(health.blueprint)
-    app.register_blueprint(front.blueprint)
+    for area in (
+        entries, health, people, profile, projects, reports, settings, sign_in, system, tasks, timer, week
+    ):  # fmt: skip
+        app.register_blueprint(area.blueprint)
     return app
 
 

@@ -1,10 +1,12 @@
-"""The database of a request: one connection for each thread, one snapshot for each request.
+"""The database of a request: one connection for each thread, a snapshot for each page, a transaction for each change.
 
 Gunicorn's worker threads live as long as the worker, so a connection for each of them needs no pool and no
 lock; and as they only run in a worker, no connection is made before the fork.
 """
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 import psycopg2
 from flask import Flask, current_app, g
@@ -14,7 +16,8 @@ from psycopg2.extensions import cursor as Cursor
 from startup.connection import connect
 
 # A page is put together from several statements. One snapshot for all of them lets its figures agree.
-BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
 class DatabaseAwayError(Exception):
@@ -28,8 +31,8 @@ class Database:
         self._conninfo = conninfo
         self._of_this_thread = threading.local()
 
-    def begin(self) -> Connection:
-        """Begin a snapshot on this thread's connection and return the connection.
+    def begin(self, statement: str = SNAPSHOT) -> Connection:
+        """Begin a transaction on this thread's connection and return the connection.
 
         Nothing was done on it yet, so one that broke since its last use (the server was restarted) is dropped
         and a fresh one is tried, once. Raises DatabaseAwayError.
@@ -37,22 +40,22 @@ class Database:
         kept = getattr(self._of_this_thread, "connection", None)
         if kept is not None:
             try:
-                _execute(kept, BEGIN)
+                _execute(kept, statement)
                 return kept
             except psycopg2.Error:  # OperationalError, InterfaceError or a bare DatabaseError
                 self.drop()
         try:
             fresh = connect(self._conninfo)
-            _execute(fresh, BEGIN)
+            _execute(fresh, statement)
         except psycopg2.Error as error:
             raise DatabaseAwayError(one_line(error)) from error
         self._of_this_thread.connection = fresh
         return fresh
 
-    def end(self) -> None:
+    def end(self, statement: str = "COMMIT") -> None:
         """End what `begin` began, so that the connection can serve the next request."""
         try:
-            _execute(self._of_this_thread.connection, "COMMIT")
+            _execute(self._of_this_thread.connection, statement)
         except psycopg2.Error:
             self.drop()
 
@@ -73,7 +76,7 @@ def one_line(error: Exception) -> str:
 
 
 def init_app(app: Flask, database: Database) -> None:
-    """Let `connection` and `cursor` use `database`, and end its transaction with the request."""
+    """Let `connection`, `cursor` and `change` use `database`, and end its snapshot with the request."""
     app.extensions["database"] = database
     app.teardown_appcontext(_end)
 
@@ -86,8 +89,29 @@ def connection() -> Connection:
 
 
 def cursor() -> Cursor:
-    """Return a cursor on the connection of this request. Raises DatabaseAwayError."""
+    """Return a cursor on the connection of this request, which reads its snapshot. Raises DatabaseAwayError."""
     return connection().cursor()
+
+
+@contextlib.contextmanager
+def change() -> Iterator[Cursor]:
+    """Lend a cursor in a transaction that may write; it is committed at the end, rolled back by any exception.
+
+    The snapshot that the request read so far ends before it, and `cursor` begins another one after it. Raises
+    DatabaseAwayError, also where the answer to COMMIT was lost: whether the change was made is not known then.
+    """
+    _end(None)
+    database: Database = current_app.extensions["database"]
+    changing = database.begin(CHANGE)
+    try:
+        with changing.cursor() as cursor:
+            yield cursor
+            cursor.execute("COMMIT")
+    except BaseException as error:
+        database.end("ROLLBACK")
+        if changing.closed and isinstance(error, psycopg2.Error):
+            raise DatabaseAwayError(one_line(error)) from error
+        raise
 
 
 def was_lost() -> bool:

@@ -1,15 +1,17 @@
 """Pages for what goes wrong: what happened and what to do, never how it looks inside."""
 
 import psycopg2
-from flask import Flask, Response, render_template
+from flask import Flask, Response, g, render_template
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from app import db
 from startup import log
 
 ADVICE = {
-    404: "There is nothing at this address. Look for a slip in it, or go on from the overview.",
-    405: "This address does not take that kind of request. Go on from the overview.",
+    400: "The form was open too long, or came from elsewhere. Go back, load the page again and send it once more.",
+    403: "This page is for administrators.",
+    404: "There is nothing at this address. Look for a slip in it, or go on from the front page.",
+    405: "This address does not take that kind of request. Go on from the front page.",
     500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
     503: "The database cannot be reached. Try again in a moment; this page comes back as soon as it does.",
 }
@@ -31,6 +33,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def _database_away(error: db.DatabaseAwayError) -> Response:
     log.warning(f"Answered 503: {error}")
+    g.is_failing = True
     return _http_error(ServiceUnavailable(retry_after=5))
 
 

@@ -6,6 +6,7 @@ import psycopg2
 from flask import Blueprint, current_app
 
 from app import db
+from app.security import public
 from startup import log
 from startup.errors import DatabaseUnusableError
 
@@ -15,12 +16,14 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
+@public
 def alive() -> tuple[str, dict[str, str]]:
     """The process answers. The database is not asked: no restart of this process would mend its outage."""
     return "ok", {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @blueprint.get("/readyz")
+@public
 def ready() -> tuple[dict[str, Any], int]:
     """The database answers, and has the schema that this version needs.
 

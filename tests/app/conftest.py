@@ -10,29 +10,84 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
+from parts import program
+from werkzeug.test import TestResponse
 
 from app import create_app
+from app.queries import sessions
 
 ROOT = Path(__file__).parents[2]
+
+
+# --- The cast: alice and bob are members, carol is an administrator ---
+
+CAST = {"alice": "user", "bob": "user", "carol": "admin"}
+
+
+class Browser(FlaskClient):
+    """A client that sends forms as a browser does: with the token of the page that it last saw."""
+
+    def submit(self, path: str, data: dict[str, object] | None = None, **options: object) -> TestResponse:
+        """Send a form by POST."""
+        with self.session_transaction() as session:
+            session.setdefault("csrf_token", "of the test")
+            raw = session["csrf_token"]
+        token = URLSafeTimedSerializer(self.application.secret_key, salt="wtf-csrf-token").dumps(raw)
+        return self.post(path, data={"csrf_token": token, **(data or {})}, **options)
 
 
 @pytest.fixture
 def app(migrated) -> Flask:
     """The app on the test's own database."""
-    return create_app({"DATABASE_URL": migrated.url})
+    app = create_app({"DATABASE_URL": migrated.url})
+    app.test_client_class = Browser
+    return app
 
 
 @pytest.fixture
-def client(app) -> FlaskClient:
+def client(app) -> Browser:
+    """A browser in which nobody is signed in."""
     return app.test_client()
+
+
+@pytest.fixture
+def cast(migrated) -> dict[str, int]:
+    """Make the people of the tests, and give their ids by their names."""
+    for name, role in CAST.items():
+        migrated.execute("INSERT INTO users (username, role) VALUES (%s, %s)", name, role)
+    return dict(migrated.query("SELECT username, id FROM users WHERE username = ANY (%s)", list(CAST)))
+
+
+def begin_session(database, user_id: int) -> str:
+    """Sign a user in, as the app does after the right password, and give the token."""
+    with contextlib.closing(database.connect()) as connection, connection.cursor() as cursor:
+        return sessions.begin(cursor, user_id, datetime.now(UTC).replace(tzinfo=None), "a test", "127.0.0.1")
+
+
+@pytest.fixture
+def as_user(app, migrated, cast) -> Callable[[str], Browser]:
+    """Return a function that gives a browser in which that person is signed in, such as `as_user("alice")`."""
+
+    def signed_in(name: str) -> Browser:
+        browser = app.test_client()
+        token = begin_session(migrated, cast[name])
+        with browser.session_transaction() as session:
+            session["_user_id"] = token
+            session.permanent = True
+        return browser
+
+    return signed_in
 
 
 @pytest.fixture
@@ -165,6 +220,52 @@ def serve(tmp_path) -> Iterator[Callable[..., Served]]:
                 time.sleep(0.02)
 
         yield start
+
+
+# --- A real browser ---
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium. A test that uses it is marked `needs("chromium")`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, serve, migrated, cast) -> Iterator[Callable[..., Any]]:
+    """Return a function that opens a page of the served app in which that person is signed in.
+
+    `open_page("alice", "/week", viewport={"width": 360, "height": 640}, color_scheme="dark")`: keywords are those of
+    Playwright's new_context. Two calls are two browsers. What the browser complains about fails the test.
+    """
+    served = serve(migrated.url, SECRET_KEY="of the test")
+    signer = create_app({"DATABASE_URL": migrated.url, "SECRET_KEY": "of the test"})
+    complaints = []
+
+    with contextlib.ExitStack() as stack:
+
+        def opened(name: str | None, path: str = "/", **context: object) -> Any:
+            browser = stack.enter_context(contextlib.closing(chromium.new_context(**context)))
+            if name is not None:
+                signing = signer.session_interface.get_signing_serializer(signer)
+                cookie = signing.dumps({"_user_id": begin_session(migrated, cast[name]), "_permanent": True})
+                browser.add_cookies([{"name": "session", "value": cookie, "url": served.url}])
+            page = browser.new_page()
+            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(served.url + path)
+            return page
+
+        yield opened
+    assert [text for text in complaints if "the server responded with a status of" not in text] == []
 
 
 def free_port() -> int:

@@ -1,0 +1,24 @@
+"""Where one can go from each page."""
+
+from flask import Flask
+
+from app.security import viewer
+
+FOR_EVERYBODY = [
+    ("entries.page", "Timer"),
+    ("week.page", "Week"),
+    ("projects.page", "Projects"),
+    ("tasks.page", "Tasks"),
+    ("reports.page", "Reports"),
+]
+FOR_ADMINS = [("people.page", "People"), ("settings.page", "Settings"), ("system.page", "System")]
+
+
+def navigation() -> list[tuple[str, str]]:
+    """Return the endpoints and names of the pages that the viewer may open."""
+    return [*FOR_EVERYBODY, *(FOR_ADMINS if viewer().is_admin else []), ("profile.page", viewer().username)]
+
+
+def init_app(app: Flask) -> None:
+    """Offer `navigation` to the templates."""
+    app.context_processor(lambda: {"navigation": navigation})

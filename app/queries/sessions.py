@@ -1,0 +1,79 @@
+"""Who is signed in where. A session is known by its token, of which only the hash is kept."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from psycopg2.extensions import cursor as Cursor
+
+LIFETIME = timedelta(days=30)
+
+
+class SignedIn(NamedTuple):
+    """The user behind a token, and how they like to see things. Times are UTC, without a zone."""
+
+    session_id: int
+    user_id: int
+    username: str
+    role: str
+    last_seen_at: datetime
+    time_format: str
+    date_locale: str
+    shortcuts: bool
+
+
+def hash_of(token: str) -> bytes:
+    """Return what is kept of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def signed_in(cursor: Cursor, token: str, now: datetime) -> SignedIn | None:
+    """Return the active user behind `token` at the moment `now` (UTC, no zone); None where there is none any more."""
+    cursor.execute(
+        """
+        SELECT sign_in_sessions.id, users.id, username, role,
+            (SELECT max(last_seen_at) FROM sign_in_sessions AS other WHERE other.user_id = users.id),
+            coalesce(time_format, '24h'), coalesce(date_locale, ''), coalesce(shortcuts, true)
+        FROM sign_in_sessions
+        JOIN users ON users.id = sign_in_sessions.user_id
+        LEFT JOIN display_preferences ON display_preferences.user_id = users.id
+        WHERE token_sha256 = %(hash)s AND expires_at > %(now)s AND is_active
+        """,
+        {"hash": hash_of(token), "now": now},
+    )
+    row = cursor.fetchone()
+    return SignedIn(*row) if row else None
+
+
+def begin(cursor: Cursor, user_id: int, now: datetime, user_agent: str, address: str) -> str:
+    """Begin a session of the user at the moment `now` (UTC, no zone) and return its token."""
+    token = secrets.token_urlsafe(32)
+    cursor.execute(
+        """
+        INSERT INTO sign_in_sessions (user_id, token_sha256, created_at, last_seen_at, expires_at, user_agent, address)
+        VALUES (%(user)s, %(hash)s, %(now)s, %(now)s, %(until)s, %(user_agent)s, %(address)s)
+        """,
+        {
+            "user": user_id,
+            "hash": hash_of(token),
+            "now": now,
+            "until": now + LIFETIME,
+            "user_agent": user_agent[:200],
+            "address": address[:50],
+        },
+    )
+    return token
+
+
+def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
+    """Note that the session was used at the moment `now` (UTC, no zone)."""
+    cursor.execute(
+        "UPDATE sign_in_sessions SET last_seen_at = %s, expires_at = %s WHERE id = %s",
+        (now, now + LIFETIME, session_id),
+    )
+
+
+def end(cursor: Cursor, token: str) -> None:
+    """End the session behind `token`."""
+    cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))

@@ -1,0 +1,13 @@
+"""The timer: start, switch, stop, continue, from the bar on every page."""
+
+from typing import Any
+
+from flask import Blueprint
+
+blueprint = Blueprint("timer", __name__, url_prefix="/timer")
+
+
+@blueprint.app_context_processor
+def bar() -> dict[str, Any]:
+    """Give the templates what the bar shows."""
+    return {"timer_bar": None}
