@@ -54,6 +54,12 @@ def is_signed_in() -> bool:
     return current_user.is_authenticated
 
 
+def person() -> Viewer | None:
+    """Return who is signed in as far as this request has found out by now, without asking the database."""
+    known = g.get("_login_user")
+    return known if known is not None and known.is_authenticated else None
+
+
 def now() -> datetime:
     """Return this moment in UTC, without a zone, as the database keeps times; the same one during a request."""
     if "now" not in g:
@@ -135,9 +141,7 @@ def init_app(app: Flask) -> None:
 
 def _for_templates() -> dict[str, Any]:
     """`person` is who is signed in, None on pages for anybody and while the database is away."""
-    known = g.get("_login_user")
-    person = known if known is not None and known.is_authenticated and not g.get("is_failing") else None
-    return {"person": person, "form_token": uuid.uuid4}
+    return {"person": None if g.get("is_failing") else person(), "form_token": uuid.uuid4}
 
 
 def _load(token: str) -> Viewer | None:
