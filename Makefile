@@ -56,8 +56,9 @@ snapshot: $(VENV)/.installed-local ## Write sql/runner/schema.txt anew from the 
 release: ## List the migrations as released, never to be edited again: before the tag of a version
 	cd sql && sha256sum [0-9]*.sql optional/*.sql > runner/released.sha256
 
-bench: $(VENV)/.installed-dev ## Measure the speed of a start
-	@exec $(DATABASE) --temporary -- $(RUN) dev/bench.py
+bench: $(VENV)/.installed-dev ## Measure the speed of a start, and of the pages on ENTRIES=1000000
+	@$(DATABASE) --temporary -- $(RUN) dev/bench.py
+	@exec $(DATABASE) --temporary -- $(RUN) dev/bench_pages.py
 
 bench-upgrade: $(VENV)/.installed-dev ## Measure how long others wait for an upgrade and for an adoption; ARGS=--entries=500000 is a quick look
 	@$(RUN) dev/bench_upgrade.py $(ARGS)
