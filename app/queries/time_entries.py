@@ -142,9 +142,7 @@ class Deleted(NamedTuple):
 
 def deleted(cursor: Cursor, entry_id: int) -> Deleted | None:
     """Return of whom the deleted entry was, and whether it ran; None where none of that id was deleted."""
-    cursor.execute(
-        "SELECT user_id, entry ->> 'end_time' IS NULL FROM deleted_time_entries WHERE id = %s FOR UPDATE", (entry_id,)
-    )
+    cursor.execute("SELECT user_id, entry ->> 'end_time' IS NULL FROM deleted_time_entries WHERE id = %s", (entry_id,))
     row = cursor.fetchone()
     return Deleted(*row) if row else None
 
@@ -166,6 +164,26 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
         (entry_id,),
     )
     return cursor.rowcount == 1
+
+
+def one_runs(cursor: Cursor, user_id: int) -> bool:
+    """Tell whether the user has a running timer; nobody starts another one until the transaction ends."""
+    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
+    cursor.execute("SELECT EXISTS (SELECT FROM time_entries WHERE user_id = %s AND end_time IS NULL)", (user_id,))
+    return cursor.fetchone()[0]
+
+
+def project_of_task(cursor: Cursor, task_id: int) -> int | None:
+    """Return the project of the task, None when there is no such task."""
+    cursor.execute("SELECT project_id FROM tasks WHERE id = %s", (task_id,))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def may_choose(cursor: Cursor, project_id: int) -> bool:
+    """Tell whether new time may go to the project: it is there, and active."""
+    cursor.execute("SELECT EXISTS (SELECT FROM projects WHERE id = %s AND status = 'active')", (project_id,))
+    return cursor.fetchone()[0]
 
 
 def is_invoiced(cursor: Cursor, entry_id: int) -> bool:
