@@ -56,7 +56,7 @@ class ProjectForm(FlaskForm):
     client = StringField(
         "Client",
         [
-            InputRequired("Name the client; your own company, if it is for yourselves."),
+            InputRequired("Name the client, or your own company."),
             Length(max=200),
             NoControlCharacters(),
         ],

@@ -53,10 +53,8 @@ class TaskForm(FlaskForm):
         """Say what can be chosen; `status` and `priority` are what the task has, be they of an old database."""
         self.project.choices = [("", "Choose …"), *projects]
         self.assigned_to.choices = [("", "Nobody"), *people]
-        self.status.choices = list((COLUMNS | ({status: status} if status not in COLUMNS else {})).items())
-        self.priority.choices = list(
-            (PRIORITIES | ({priority: priority} if priority not in PRIORITIES else {})).items()
-        )
+        self.status.choices = list((COLUMNS | {status: COLUMNS.get(status, status)}).items())
+        self.priority.choices = list((PRIORITIES | {priority: PRIORITIES.get(priority, priority)}).items())
 
     def validate_project(self, field: IdField) -> None:
         """One of those that were offered."""

@@ -135,7 +135,8 @@ def cards(cursor: Cursor, wanted: Filter, at: datetime, most: int = IN_A_COLUMN)
             CROSS JOIN LATERAL (
                 SELECT CASE WHEN tasks.status IN ('pending', 'in_progress', 'done') THEN tasks.status ELSE '' END
             ) AS columns (name)
-            WHERE (project_id = %(project)s OR %(project)s IS NULL AND (projects.status = 'active' OR tasks.id = %(task)s))
+            WHERE (projects.status = 'active' OR tasks.project_id = %(project)s OR tasks.id = %(task)s)
+                AND (%(project)s IS NULL OR tasks.project_id = %(project)s)
                 AND (%(task)s IS NULL OR tasks.id = %(task)s)
                 AND (%(assigned_to)s IS NULL OR coalesce(assigned_to, 0) = %(assigned_to)s)
                 AND %(priority)s IN ('', priority)

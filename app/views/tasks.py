@@ -96,7 +96,8 @@ def move(task_id: int) -> ResponseReturnValue:
             tasks.move(cursor, task_id, target, _times(found, target))
     said = f"{found.name}: {board.COLUMNS[target]}."
     if is_stale:
-        said = f"Somebody else changed “{found.name}” meanwhile: it is in {board.word(found.status)}. Move it again if you still want to."
+        where = board.word(found.status)
+        said = f"Somebody else changed “{found.name}” meanwhile: it is in {where}. Move it again if you still want to."
     if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
         return _moved_card(task_id, said), 409 if is_stale else 200
     if is_stale:
@@ -207,7 +208,7 @@ def _offer(form: TaskForm, found: tasks.Task | None) -> None:
     """Let the form offer active projects and people, and what the task has already, be it archived or deactivated."""
     cursor = db.cursor()
     chosen = [
-        (choice.id, f"{choice.name} – {choice.client}" if choice.client else choice.name)
+        (choice.id, f"{choice.name} \N{EN DASH} {choice.client}" if choice.client else choice.name)
         for choice in projects.choices(cursor, viewer().id)
     ]
     people = tasks.people(cursor)
