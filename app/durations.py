@@ -42,7 +42,10 @@ def parse_duration(text: str, bare: Literal["minutes", "hours"]) -> int:
 
 
 def parse_time(text: str) -> time:
-    """Return the time of day that `text` means: `930`, `9:30`, `9`, `9pm`, `1234`. Raises ValueError with a sentence."""
+    """Return the time of day that `text` means: `930`, `9:30`, `9`, `9pm`, `1234`.
+
+    Raises ValueError with a sentence.
+    """
     found = CLOCK.fullmatch(_plain(text))
     if found is None:
         raise ValueError("That is no time of day. Type it as 9:30, 930, 9 or 9pm.")

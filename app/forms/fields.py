@@ -10,7 +10,10 @@ from app import durations, formats, tags
 
 
 class NoControlCharacters:
-    """Refuses what no keyboard types and PostgreSQL partly cannot keep: NUL and the like. `lines` lets new lines pass."""
+    """Refuses what no keyboard types and PostgreSQL partly cannot keep: NUL and the like.
+
+    `lines` lets new lines pass.
+    """
 
     def __init__(self, lines: bool = False):
         self._allowed = "\t\r\n" if lines else "\t"

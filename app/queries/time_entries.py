@@ -72,8 +72,13 @@ def insert(
     return cursor.fetchone()[0]
 
 
-def get(cursor: Cursor, entry_id: int, lock: bool = False) -> Entry | None:
-    """Return the entry, of whomever it is; with `lock` nobody else changes it until the transaction ends."""
+def lock(cursor: Cursor, entry_id: int) -> None:
+    """Let nobody else change the entry until the transaction ends."""
+    cursor.execute("SELECT FROM time_entries WHERE id = %s FOR UPDATE", (entry_id,))
+
+
+def get(cursor: Cursor, entry_id: int) -> Entry | None:
+    """Return the entry, of whomever it is."""
     cursor.execute(
         """
         SELECT time_entries.id, user_id, time_entries.project_id, projects.name, client, task_id, tasks.name,
@@ -82,8 +87,7 @@ def get(cursor: Cursor, entry_id: int, lock: bool = False) -> Entry | None:
         LEFT JOIN projects ON projects.id = time_entries.project_id
         LEFT JOIN tasks ON tasks.id = task_id
         WHERE time_entries.id = %s
-        """
-        + ("FOR UPDATE OF time_entries" if lock else ""),
+        """,
         (entry_id,),
     )
     row = cursor.fetchone()
