@@ -13,6 +13,7 @@ from app.forms.fields import IdField, NoControlCharacters, TagsField
 
 LONGEST_NOTES = 5000
 LONGEST_TAGS = 500
+TOO_LONG = "That is too long: %(max)d characters fit."
 AS_THE_PROJECT = "project"
 FIRST, SECOND = "first", "second"
 # As <input type="datetime-local"> sends and takes it.
@@ -65,10 +66,10 @@ class LocalTimeField(StringField):
 class WorkForm(FlaskForm):
     """What is worked on. `billable_default` comes from a page without JavaScript: checked means as the project says."""
 
-    notes = StringField("What are you working on?", [Length(max=LONGEST_NOTES), NoControlCharacters(lines=True)])
+    notes = StringField("What are you working on?", [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)])
     project = IdField("Project")
     task = IdField("Task")
-    tags = TagsField("Tags", [Length(max=LONGEST_TAGS), NoControlCharacters()])
+    tags = TagsField("Tags", [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()])
     billable = BooleanField("Billable", default=True)
     billable_default = HiddenField()
 

@@ -95,7 +95,8 @@
     const cancel = document.createElement("button");
     cancel.type = "button";
     cancel.textContent = "Cancel";
-    form.append(cancel);
+    form.querySelector("[data-buttons]").append(cancel);
+    form.elements.notes.autofocus = false;
     form.dataset.edited = "";
     const row = link.closest(".running");
     row.after(form);
