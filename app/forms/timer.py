@@ -45,7 +45,7 @@ class LocalTimeField(StringField):
             return None
         local_now = timekeeping.to_local(now, zone).replace(tzinfo=None)
         if abs(self.data - local_now) > timedelta(days=365):  # also the ends of the calendar, which no zone can hold
-            self.errors = ["It is in the future." if self.data > local_now else "That is more than a year ago."]
+            self.errors = ["That is in the future." if self.data > local_now else "That is more than a year ago."]
             return None
         try:
             return timekeeping.to_stored(self.data, zone, {FIRST: False, SECOND: True}.get(which.data))
@@ -66,7 +66,9 @@ class LocalTimeField(StringField):
 class WorkForm(FlaskForm):
     """What is worked on. `billable_default` comes from a page without JavaScript: checked means as the project says."""
 
-    notes = StringField("What are you working on?", [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)])
+    notes = StringField(
+        "What are you working on?", [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)]
+    )
     project = IdField("Project")
     task = IdField("Task")
     tags = TagsField("Tags", [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()])

@@ -19,6 +19,8 @@ from app.forms.timer import LOCAL_TIME, EditForm, ForgottenForm, StartForm, Stop
 from app.queries import projects, sessions, submitted_forms, tasks, time_entries, timer
 from app.queries.timer import Timer
 
+NO_SUCH_PROJECT = "There is no such project any more: choose another."
+NO_SUCH_TASK = "There is no such task any more: choose another."
 ARCHIVED = "“{}” is archived: choose another project."
 IN_THE_FUTURE = "“{}” had not begun yet by this clock. It was stopped after a second; edit its times."
 
@@ -286,23 +288,23 @@ def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
     if project_id is None and task_id is not None:
         project_id = timer.project_of_task(cursor, task_id)
         if project_id is None:
-            form.task.errors = ["There is no such task any more: choose another."]
+            form.task.errors = [NO_SUCH_TASK]
     elif task_id is not None and not tasks.belongs(cursor, task_id, project_id):
         form.task.errors = ["That task is one of another project: choose one of this project, or none."]
     project = timer.project(cursor, project_id) if project_id is not None else None
     if project_id is not None and project is None:
-        form.project.errors = ["There is no such project any more: choose another."]
+        form.project.errors = [NO_SUCH_PROJECT]
     elif project and not project.is_active and not (edited and edited.project_id == project_id):
         form.project.errors = [ARCHIVED.format(project.name)]
     if form.project.errors or form.task.errors:
         raise _unfit(form, edited=edited)
     billable = form.billable.data and not (form.follows_the_project() and project and not project.billable)
-    return Work(form.notes.data.strip() or None, project_id, task_id, form.tags.data or None, billable)
+    return Work((form.notes.data or "").strip() or None, project_id, task_id, form.tags.data or None, billable)
 
 
 def _begun(form: EditForm, entry: Timer) -> datetime:
     """Return when the timer began; what was shown and not touched moves nothing, not even by its seconds."""
-    if form.start.data == _local(entry.start).replace(second=0, microsecond=0):
+    if form.start.data == _local(entry.start).replace(second=0, microsecond=0) and not form.which.data:
         return entry.start
     begun = form.start.moment(form.which, security.zone(), _moment())
     if begun is not None and begun > _moment():
@@ -352,6 +354,9 @@ def _must_run(entry: Timer) -> None:
 
 
 def _unfit(form: WorkForm, edited: Timer | None = None) -> Refused:
+    for field, sentence in ((form.project, NO_SUCH_PROJECT), (form.task, NO_SUCH_TASK)):
+        if field.process_errors:  # what was sent is no number
+            field.errors = [sentence]
     return Refused(422, "Edit the running timer" if edited else "Start a timer", form=form, edited=edited)
 
 
