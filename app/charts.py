@@ -4,10 +4,14 @@ An <img> cannot take the colours of its page, so each chart brings its own, for 
 same ones for the dots in the table, which is the legend.
 """
 
+import sys
 from typing import NamedTuple
 
 import pygal
 from pygal.etree import etree
+
+# pygal finds its maps by a hook of an old kind, which has Python warn at every later import.
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
 # What the parts of a bar are filled with, by day and by night; the last colour is for all that is left.
 LIGHT = ("#1f6f5c", "#c98a1b", "#4a7fb5", "#b5555d", "#7d6bb0", "#6f9a3a", "#5f8f9a", "#a9b2af")

@@ -1,12 +1,14 @@
 """What is asked of a report. All of it comes in the address; what cannot be read is left at its default."""
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from wtforms import DateField, Field, Form, IntegerField, SelectField, StringField, ValidationError
+from wtforms import DateField, Field, Form, IntegerField, SelectChoice, SelectField, StringField, ValidationError
 from wtforms.validators import Length, Optional
 
+from app.queries.reports import Choice
 from app.reporting import COLUMNS, FIRST_DAY, LAST_DAY, PERIODS, ROWS
 
 NO_CHOICE = "There is no such choice: take one of the list."
@@ -16,11 +18,14 @@ class ChoiceField(SelectField):
     """A choice of some that never change; `data` is None for none."""
 
     def __init__(self, label: str, choices: dict[str, str], empty: str | None = None, **options: Any):
-        self._choices = ([("", empty)] if empty is not None else []) + list(choices.items())
-        super().__init__(label, choices=self._choices, coerce=_text, **options)
+        shown = [SelectChoice(value, title) for value, title in choices.items()]
+        super().__init__(
+            label, choices=shown if empty is None else [SelectChoice("", empty), *shown], coerce=_text, **options
+        )
+        self._values = set(choices)
 
     def pre_validate(self, form: Form) -> None:
-        if self.data is not None and self.data not in [value for value, _ in self._choices]:
+        if self.data is not None and self.data not in self._values:
             raise ValidationError(NO_CHOICE)
 
 
@@ -32,7 +37,7 @@ class KindsField(ChoiceField):
         self.data = min(self.all, default=None)
 
     def pre_validate(self, form: Form) -> None:
-        if not getattr(self, "all", frozenset()) <= {value for value, _ in self._choices}:
+        if not getattr(self, "all", frozenset()) <= self._values:
             raise ValidationError(NO_CHOICE)
 
 
@@ -40,7 +45,14 @@ class RowField(SelectField):
     """A choice among rows by their id; `data` is None for none. The view gives the choices, and knows who may what."""
 
     def __init__(self, label: str, **options: Any):
-        super().__init__(label, coerce=_text, validate_choice=False, **options)
+        super().__init__(label, choices=[], coerce=_text, validate_choice=False, **options)
+
+    def offer(self, choices: Iterable[Choice]) -> None:
+        """Let it show these."""
+        self.choices = [
+            SelectChoice("", "All"),
+            *(SelectChoice(str(row.id), f"{row.name} – {row.of}" if row.of else row.name) for row in choices),
+        ]
 
     def post_validate(self, form: Form, validation_stopped: bool) -> None:
         if self.data is None:

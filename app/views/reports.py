@@ -310,12 +310,9 @@ def _shown_form(asked: Asked) -> ReportForm:
     if asked.period != "all" and not form.from_.errors and not form.to.errors:
         form.from_.raw_data = form.to.raw_data = None
         form.from_.data, form.to.data = asked.days
-    for field, choices in ((form.user, asked.users), (form.project, asked.projects), (form.task, asked.tasks)):
-        field.choices = [
-            ("", "All"),
-            *((choice.id, f"{choice.name} – {choice.of}" if choice.of else choice.name) for choice in choices),
-        ]
-        field.coerce = lambda value: value
+    form.user.offer(asked.users)
+    form.project.offer(asked.projects)
+    form.task.offer(asked.tasks)
     form.rows.data = asked.rows
     return form
 
