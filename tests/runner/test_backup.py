@@ -1,5 +1,6 @@
 """The dump that is made before an adoption: a way back, or no start at all."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from database import wheel_binaries
-from installation import contents_of, errors_in, held_up, read_until, wait_for
+from installation import ROOT, contents_of, errors_in, held_up, read_until, wait_for
 from listeners import closed_port
 from parts import postgres_binaries
 
@@ -148,6 +149,18 @@ class TestABackup:
             read_until(process, "The connection to PostgreSQL was lost during the adoption")
             assert process.wait(60) == 5
         assert len(list(folder.iterdir())) == stay
+
+    @pytest.mark.only_pg("pg18")
+    def test_is_not_made_while_yoyo_is_run_by_hand(self, old, run_runner, settings, folder):
+        """It would lack what that run does; and what is left to do is known only after it."""
+        old.execute((ROOT / "sql" / "runner" / "yoyo_lock.sql").read_text())
+        with contextlib.closing(old.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
+            cursor.execute("SELECT '\"_yoyo_log\"'")  # as yoyo's last statement reads
+            result = run_runner("migrate", database=old, env={**settings, "LOCK_WAIT_SECONDS": "1"})
+        assert result.returncode == 7
+        assert "backup" not in result.stderr
+        assert list(folder.iterdir()) == []
 
     def test_that_would_be_made_is_told_by_plan(self, old, run_runner, client, settings, folder):
         result = run_runner("plan", database=old, env=settings)
