@@ -536,7 +536,11 @@ ALTER TABLE time_entries DROP notes;
 ALTER TABLE invoices DROP client_email;
 ALTER TABLE settings ADD key TEXT, ADD value TEXT, DROP company_name;
 UPDATE settings SET key = 'company_name', value = 'of a pair';
+ALTER TABLE settings DROP CONSTRAINT settings_pkey;
+ALTER TABLE tasks ALTER id TYPE BIGINT;
+INSERT INTO tasks (id, project_id, name, created_by) VALUES (5000000000, 1, 'of an import', 1);
 ALTER TABLE users ADD badge TEXT DEFAULT 'none' NOT NULL;
+ALTER TABLE users ALTER badge DROP DEFAULT;
 """
 
 
@@ -549,6 +553,8 @@ def test_healing_an_adopted_database_does_not_adopt_it_again(database, run_runne
         "marks": "SELECT name, value FROM startup_marks WHERE name LIKE 'adoption%' ORDER BY name",
         "triggers": "SELECT tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal AND tgname = 'touch'",
         "indexes": "SELECT to_regclass('my_index')::text",
+        "keys": "SELECT conname FROM pg_constraint WHERE conrelid = 'settings'::regclass AND contype = 'p'",
+        "required": "SELECT attnotnull FROM pg_attribute WHERE attname = 'badge'",
         "entries": "SELECT id, start_time, task_id, duration_seconds, description, tags FROM time_entries ORDER BY id",
     }
     before = {name: database.query(question) for name, question in kept.items()}
