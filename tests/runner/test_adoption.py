@@ -390,6 +390,22 @@ class TestTheReport:
             old.execute("DROP OWNED BY bob", user="postgres")
             server.execute("DROP ROLE bob")
 
+    @pytest.mark.parametrize("count", [3, 4, 6, 19])
+    def test_is_the_same_of_an_adoption_that_was_begun_by_hand(self, database, installation, run_runner, count):
+        database.execute(BASE + OF_EACH_KIND)
+        installation.keep(count)
+        assert yoyo(database, "apply", "--batch", folder=installation.folder).returncode == 0
+        kept = run_runner("report", database=database).stdout
+        assert kept.startswith("An adoption was begun by hand and is not done: python runner.py migrate") == (count > 3)
+        result = run_runner("migrate", database=database)
+        assert result.returncode == 0, result.stderr
+        kept = run_runner("report", database=database).stdout
+        assert kept.startswith("Adopted ")
+        told = [line.strip() for line in kept.splitlines() if line.startswith("  ")]
+        expected = FOUND + REPORT
+        assert [line[: len(begin)] for line, begin in zip(told, expected, strict=True)] == expected
+        assert database.query("SELECT proname FROM pg_proc WHERE proname LIKE 'adoption%'") == []
+
 
 @pytest.mark.only_pg("pg18")
 class TestBesideOthers:

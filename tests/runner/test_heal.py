@@ -536,6 +536,8 @@ ALTER TABLE time_entries DROP notes;
 ALTER TABLE invoices DROP client_email;
 ALTER TABLE settings ADD key TEXT, ADD value TEXT, DROP company_name;
 UPDATE settings SET key = 'company_name', value = 'of a pair';
+ALTER TABLE projects ALTER status DROP NOT NULL;
+UPDATE projects SET status = NULL WHERE id = 1;
 ALTER TABLE settings DROP CONSTRAINT settings_pkey;
 ALTER TABLE tasks ALTER id TYPE BIGINT;
 INSERT INTO tasks (id, project_id, name, created_by) VALUES (5000000000, 1, 'of an import', 1);
