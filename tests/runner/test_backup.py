@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -161,6 +162,15 @@ class TestABackup:
         assert result.returncode == 7
         assert "backup" not in result.stderr
         assert list(folder.iterdir()) == []
+
+    @pytest.mark.only_pg("pg18")
+    @pytest.mark.xfail(reason="what is left to do is not read again after the dump", strict=True)
+    def test_lasts_so_long_that_yoyo_is_run_by_hand_meanwhile(self, old, run_runner, fake):
+        script = f"cd {ROOT} && DATABASE_URL={old.url} {sys.executable} -m yoyo apply --batch >&2 && echo made"
+        result = run_runner("migrate", database=old, env=fake(script))
+        assert result.returncode == 0, result.stderr
+        assert "Verified the schema" in result.stderr
+        assert old.query("SELECT count(*) FROM adoption_report WHERE object = 'table users'") == [(1,)]
 
     def test_that_would_be_made_is_told_by_plan(self, old, run_runner, client, settings, folder):
         result = run_runner("plan", database=old, env=settings)
