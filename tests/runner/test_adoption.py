@@ -206,6 +206,13 @@ class TestOneTransaction:
         assert database.query("SELECT currency FROM settings") == [("USD",)]
         assert database.query("SELECT id, username FROM users") == [(1, "carol")]
 
+    def test_gives_a_database_with_projects_and_no_user_an_administrator_only(self, database, run_runner, load_sql):
+        load_sql(database, EMPTY)
+        database.execute("INSERT INTO projects (name) VALUES ('Garden')")
+        assert is_adopted(run_runner("migrate", database=database))
+        assert database.query("SELECT name FROM projects") == [("Garden",)]
+        assert database.query("SELECT username, role FROM users") == [("admin", "admin")]
+
     def test_of_the_file_that_fails_leaves_nothing(self, old, installation):
         before = contents_of(old)
         id = installation.add("example", "CREATE TABLE made (id INTEGER);\nSELECT 1 / (id - id) FROM users;\n")
