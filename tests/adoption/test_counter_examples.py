@@ -115,20 +115,25 @@ def test_deferred_keys_stop_no_file_that_fills_two_columns_of_a_row_by_hand(labo
     rows = """
     ALTER TABLE tasks ALTER CONSTRAINT tasks_project_id_fkey DEFERRABLE INITIALLY DEFERRED;
     ALTER TABLE tasks ALTER status DROP NOT NULL, ALTER priority DROP NOT NULL;
-    ALTER TABLE time_entries ALTER CONSTRAINT time_entries_project_id_fkey DEFERRABLE INITIALLY DEFERRED;
-    ALTER TABLE time_entries ALTER source DROP NOT NULL, ALTER billable DROP NOT NULL;
+    ALTER TABLE time_entries ALTER CONSTRAINT time_entries_task_id_fkey DEFERRABLE INITIALLY DEFERRED;
+    ALTER TABLE time_entries ALTER source DROP NOT NULL, ALTER billable DROP NOT NULL, DROP project_id,
+        ADD description TEXT, ADD duration INTERVAL;
     ALTER TABLE invoices ALTER CONSTRAINT invoices_project_id_fkey DEFERRABLE INITIALLY DEFERRED;
     ALTER TABLE invoices ALTER status DROP NOT NULL, ALTER tax_rate DROP NOT NULL;
     INSERT INTO users (id, username) VALUES (1, 'u');
     INSERT INTO projects (id, name, client) VALUES (1, 'p', 'c');
     INSERT INTO tasks (id, project_id, name, created_by, status, priority) VALUES (4, 1, 'a', 1, NULL, NULL);
-    INSERT INTO time_entries (project_id, start_time, source, billable) VALUES (1, '2025-01-01', NULL, NULL);
+    INSERT INTO time_entries (task_id, start_time, source, billable, description, duration)
+        VALUES (4, '2025-01-01', NULL, NULL, 'of the scaffold', '1 hour');
     INSERT INTO invoices (invoice_number, client_name, project_id, issue_date, due_date, status, tax_rate)
         VALUES ('A', 'c', 1, '2025-01-01', '2025-01-01', NULL, NULL);
     """
     with old_database(laboratory, BASE + rows) as database:
         result = yoyo(database, "apply")
         assert result.returncode == 0, result.stderr
+        assert database.query("SELECT project_id, notes, duration_seconds, source FROM time_entries") == [
+            (1, "of the scaffold", 3600, "manual")
+        ]
 
 
 def test_a_generated_column_is_told_with_what_to_do(laboratory):

@@ -357,7 +357,12 @@ class TestTheReport:
         for lines, expected in ((found, FOUND), (rest, REPORT)):
             assert [line[: len(begin)] for line, begin in zip(lines, expected, strict=True)] == expected
         assert database.query(triggers) == before
+        assert database.query("SELECT DISTINCT tags FROM time_entries") == [(None,)]
         assert database.query("TABLE public_archive.adoption_task_ids") == [(1, 404)]
+        assert database.query("SELECT id, start_time::text, start_is_utc FROM public_archive.adoption_times") == [
+            (1, "2025-01-01 09:00:00", False),
+            (2, "2025-01-01 09:00:00", False),
+        ]
         assert database.query("SELECT id, client FROM projects ORDER BY id") == [
             (1, "another"),
             (2, "a client"),
