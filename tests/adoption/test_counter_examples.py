@@ -37,6 +37,21 @@ def test_the_last_id_of_its_type_leaves_room_for_the_next_row(laboratory):
     require_adoption(laboratory, BASE + last + refers, [])
 
 
+def test_a_sequence_that_is_nobodys_becomes_the_tables_own_and_that_of_another_table_does_not(laboratory):
+    """So a dump by hand leaves them; the settings row takes its number from the sequence that the table owns."""
+    nobodys = "ALTER SEQUENCE settings_id_seq OWNED BY NONE; ALTER SEQUENCE users_id_seq OWNED BY NONE;"
+    shared = "DROP SEQUENCE tasks_id_seq CASCADE; ALTER TABLE tasks ALTER id SET DEFAULT nextval('projects_id_seq');"
+    with old_database(laboratory, BASE + nobodys + shared) as database:
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
+        owned = "SELECT t, pg_get_serial_sequence(t, 'id') FROM unnest(%s::text[]) AS t"
+        tables = ["settings", "users", "tasks", "projects"]
+        assert database.query(owned, tables) == [(table, f"public.{table}_id_seq") for table in tables]
+        assert database.query("SELECT count(*) FROM settings") == [(1,)]
+        database.execute("DROP TABLE tasks, users CASCADE")
+        assert database.query("SELECT relname FROM pg_class WHERE relname IN ('tasks_id_seq', 'users_id_seq')") == []
+
+
 def test_tables_of_another_owner_are_refused_before_anything_changes(laboratory):
     with old_database(laboratory, BASE + ENTRY) as database:
         database.execute("ALTER TABLE tasks OWNER TO postgres; GRANT ALL ON tasks TO owner", user="postgres")

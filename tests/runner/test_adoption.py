@@ -357,6 +357,15 @@ class TestTheReport:
         for lines, expected in ((found, FOUND), (rest, REPORT)):
             assert [line[: len(begin)] for line, begin in zip(lines, expected, strict=True)] == expected
         assert database.query(triggers) == before
+        assert database.query(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid, 1, true) FROM pg_index"
+            " WHERE indrelid = 'projects'::regclass ORDER BY 1"
+        ) == [
+            ("idx_projects_client", "client"),
+            ("idx_projects_status", "status"),
+            ("idx_projects_status_as_found", "name"),
+            ("projects_pkey", "id"),
+        ]
         assert database.query("SELECT DISTINCT tags FROM time_entries") == [(None,)]
         assert database.query("TABLE public_archive.adoption_task_ids") == [(1, 404)]
         assert database.query("SELECT id, start_time::text, start_is_utc FROM public_archive.adoption_times") == [
