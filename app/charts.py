@@ -126,7 +126,7 @@ def _style() -> str:
         ".axis.x text{text-anchor:middle}",
         ".axis.y text{text-anchor:end}",
         ".background,.plot .background{fill:none}",
-        ".axis path,path.line{fill:none}",
+        ".axis path,.series .line{fill:none}",
         ".vertical .axis.x path,.horizontal .axis.y path,.axis .major{stroke:none}",
         _coloured("light", LIGHT),
         f"@media (prefers-color-scheme:dark){{{_coloured('dark', DARK)}}}",
@@ -136,7 +136,7 @@ def _style() -> str:
 
 def _coloured(scheme: str, colours: tuple[str, ...]) -> str:
     fills = [f".color-{number}{{fill:{colour}}}" for number, colour in enumerate(colours)]
-    line = f"path.line{{stroke:{colours[0]};stroke-width:2}}"
+    line = f".series .line{{stroke:{colours[0]};stroke-width:2}}"
     return "\n".join([f"text{{fill:{TEXT[scheme]}}}", f".guide{{stroke:{GUIDE[scheme]}}}", line, *fills])
 
 
