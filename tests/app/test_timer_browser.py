@@ -49,15 +49,15 @@ def test_the_clock_runs_in_bar_title_and_icon_and_other_tabs_follow(open_page, w
 
     for page in (first, second):
         expect(page).to_have_title("0:00 Sketch \u2013 TimeTracker")
-        expect(page.locator(".clock")).to_have_text(re.compile(r"^0:00:0\d$"))
+        expect(page.locator(".timer-clock")).to_have_text(re.compile(r"^0:00:0\d$"))
         assert "icon-running.svg" in page.locator("link[rel=icon]").get_attribute("href")
-    before = first.locator(".clock").text_content()
-    expect(first.locator(".clock")).not_to_have_text(before)
+    before = first.locator(".timer-clock").text_content()
+    expect(first.locator(".timer-clock")).not_to_have_text(before)
     assert second.get_by_label("Tags").input_value() == "typed here", "what was typed there is kept"
 
     first.clock.install(time="2020-02-29T12:00:00Z")
     first.reload()
-    expect(first.locator(".clock")).to_have_text(re.compile(r"^0:00:\d\d$"))
+    expect(first.locator(".timer-clock")).to_have_text(re.compile(r"^0:00:\d\d$"))
 
     second.get_by_role("button", name="Stop").click()
     expect(second.get_by_text("Stopped “Sketch” after")).to_be_visible()
@@ -127,7 +127,7 @@ def test_what_runs_is_edited_in_its_place(open_page, work, migrated, cast):
     notes.fill("Design")
     page.get_by_label("Since").fill(f"{now - timedelta(minutes=90):%Y-%m-%dT%H:%M}")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator(".clock")).to_have_text(re.compile(r"^1:3\d:\d\d$"))
+    expect(page.locator(".timer-clock")).to_have_text(re.compile(r"^1:3\d:\d\d$"))
     assert page.url.endswith("/week")
     assert migrated.query("SELECT notes FROM time_entries") == [("Design",)]
 
@@ -138,7 +138,7 @@ def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated
     page.get_by_label("What are you working on?").fill("maximiliane" * 30)
     page.get_by_label("Project").first.select_option(str(work["unbilled"]))
     page.get_by_role("button", name="Start").click()
-    assert page.locator(".clock").text_content() == "0:00"
+    assert page.locator(".timer-clock").text_content() == "0:00"
     assert page.url.endswith("/week") and fits(page)
 
     page.get_by_role("link", name="Edit").click()
