@@ -83,7 +83,7 @@ def _drawn(chart: pygal.Graph, series: list[list[int]], highest: int) -> bytes:
     marks = axis(highest)
     chart.y_labels = marks
     chart.range = (0, marks[-1])
-    for number, values in enumerate(series):
+    for number, values in enumerate(series if any(series) else [[0]]):
         chart.add(str(number), values)
     chart.add_xml_filter(_bare)
     return chart.render()
