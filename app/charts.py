@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pygal
 from pygal.etree import etree
+from pygal.style import Style
 
 # pygal finds its maps by a hook of an old kind, which has Python warn at every later import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
@@ -34,7 +35,7 @@ class Size(NamedTuple):
 
 
 WIDE = Size(1080, 260, 16)
-NARROW = Size(328, 220, 6)
+NARROW = Size(328, 220, 5)
 
 
 def columns(labels: list[str], series: list[list[int]], size: Size) -> bytes:
@@ -70,6 +71,7 @@ def _looks(size: Size) -> dict[str, object]:
         "show_legend": False,
         "js": (),
         "css": (),
+        "style": Style(label_font_size=12, major_label_font_size=12),  # how much room labels take
         "no_prefix": True,
         "truncate_label": -1,
         "margin": 4,

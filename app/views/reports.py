@@ -104,7 +104,8 @@ def chart() -> ResponseReturnValue:
     report = _report(asked)
     if asked.columns == "none":
         shown = report.rows[:BARS]
-        picture = charts.bars([report.labels[row.key][0] for row in shown], [row.total.minutes for row in shown], size)
+        names = [" – ".join(filter(None, report.labels[row.key])) for row in shown]
+        picture = charts.bars(names, [row.total.minutes for row in shown], size)
     else:
         labels = [_short(column, asked.columns) for column in report.columns]
         picture = charts.columns(labels, _series(report, asked.rows), size)
@@ -156,6 +157,10 @@ def _page(asked: Asked) -> ResponseReturnValue:
         heading=reporting.ROWS[asked.rows] if asked.rows != "none" else "",
         period_title=reporting.PERIODS.get(asked.period or ""),
         show_amounts=viewer().is_admin,
+        is_filtered=any(
+            asked.form[name].data or asked.form[name].errors
+            for name in ("client", "task", "tag", "user", "billable", "without")
+        ),
         figures=_figure_address(asked),
         periods=[
             (name, title, _address("reports.page", asked.selection, days=False, period=name, **looks))
