@@ -51,16 +51,16 @@ def bars(labels: list[str], values: list[int], size: Size) -> bytes:
     shown = [_shortened(label, room) for label in labels]
     looks = _looks(size._replace(height=60 + 24 * len(labels)))
     # pygal draws from the bottom up.
-    chart = pygal.HorizontalBar(**looks, x_labels=shown[::-1], spacing=6)
-    return _drawn(chart, [values[::-1]], max(values, default=0))
+    chart = pygal.HorizontalBar(**looks, x_labels=shown[::-1], spacing=6, margin_right=28)
+    return _drawn(chart, [values[::-1]], max(values, default=0), 2 if size is NARROW else 4)
 
 
-def axis(highest: int) -> list[int]:
-    """Return the minutes at which an axis is marked, from 0 until at least `highest`."""
-    step = next((step for step in STEPS if step * 4 >= highest), None)
+def axis(highest: int, parts: int = 4) -> list[int]:
+    """Return the minutes at which an axis is marked, from 0 until at least `highest`, in so many `parts` at the most."""
+    step = next((step for step in STEPS if step * parts >= highest), None)
     if step is None:
-        step = -(-highest // (4 * 60_000)) * 60_000
-    return list(range(0, max(highest, 1) + step, step))
+        step = -(-highest // (parts * STEPS[-1])) * STEPS[-1]
+    return [number * step for number in range(max(1, -(-highest // step)) + 1)]
 
 
 def _looks(size: Size) -> dict[str, object]:
@@ -81,8 +81,8 @@ def _looks(size: Size) -> dict[str, object]:
     }
 
 
-def _drawn(chart: pygal.Graph, series: list[list[int]], highest: int) -> bytes:
-    marks = axis(highest)
+def _drawn(chart: pygal.Graph, series: list[list[int]], highest: int, parts: int = 4) -> bytes:
+    marks = axis(highest, parts)
     chart.y_labels = marks
     chart.range = (0, marks[-1])
     for number, values in enumerate(series if any(series) else [[0]]):
