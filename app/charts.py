@@ -39,7 +39,7 @@ NARROW = Size(328, 220, 5)
 
 
 def columns(labels: list[str], series: list[list[int]], size: Size) -> bytes:
-    """Return stacked columns of minutes. Each series has a value for each label; from the eighth on they share a colour."""
+    """Return stacked columns of minutes: a value of each series for each label, in as many colours as there are."""
     chart = pygal.StackedBar(**_looks(size), x_labels=_thinned(labels, size.labels), spacing=8)
     highest = max((sum(values) for values in zip(*series, strict=True)), default=0)
     return _drawn(chart, series, highest)
@@ -56,7 +56,7 @@ def bars(labels: list[str], values: list[int], size: Size) -> bytes:
 
 
 def axis(highest: int, parts: int = 4) -> list[int]:
-    """Return the minutes at which an axis is marked, from 0 until at least `highest`, in so many `parts` at the most."""
+    """Return the minutes at which an axis is marked, from 0 until at least `highest`, in at most so many `parts`."""
     step = next((step for step in STEPS if step * parts >= highest), None)
     if step is None:
         step = -(-highest // (parts * STEPS[-1])) * STEPS[-1]

@@ -104,7 +104,7 @@ def chart() -> ResponseReturnValue:
     report = _report(asked)
     if asked.columns == "none":
         shown = report.rows[:BARS]
-        names = [" – ".join(filter(None, report.labels[row.key])) for row in shown]
+        names = [" \N{EN DASH} ".join(filter(None, report.labels[row.key])) for row in shown]
         picture = charts.bars(names, [row.total.minutes for row in shown], size)
     else:
         labels = [_short(column, asked.columns) for column in report.columns]

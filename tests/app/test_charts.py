@@ -20,7 +20,9 @@ def drawn(svg: bytes) -> ElementTree.Element:
 
 
 def bars(root: ElementTree.Element) -> list[float]:
-    return [float(bar.get("height")) for bar in root.iter() if "rect reactive" in bar.get("class", "").replace("  ", " ")]
+    return [
+        float(bar.get("height")) for bar in root.iter() if "rect reactive" in bar.get("class", "").replace("  ", " ")
+    ]
 
 
 @pytest.mark.parametrize("size", [charts.WIDE, charts.NARROW])
@@ -57,7 +59,9 @@ def test_axes_are_marked_at_few_round_hours(highest, parts):
 def test_the_dots_of_the_table_have_the_colours_of_the_chart():
     with open("app/static/style.css") as file:
         found = re.findall(r"--part-(\d): (#\w+);", file.read())
-    assert found == [(str(number), colour) for scheme in (charts.LIGHT, charts.DARK) for number, colour in enumerate(scheme)]
+    assert found == [
+        (str(number), colour) for scheme in (charts.LIGHT, charts.DARK) for number, colour in enumerate(scheme)
+    ]
 
 
 @pytest.mark.only_pg("pg18")

@@ -17,7 +17,10 @@ from app.reporting import Bucket, Selection
 pytestmark = pytest.mark.only_pg("pg18")
 
 # Days on which the clocks change, at night and (in Cairo) at midnight, with a day around each.
-CHANGES = {"Europe/Rome": [date(2026, 3, 29), date(2026, 10, 25)], "Africa/Cairo": [date(2026, 4, 24), date(2026, 10, 30)]}
+CHANGES = {
+    "Europe/Rome": [date(2026, 3, 29), date(2026, 10, 25)],
+    "Africa/Cairo": [date(2026, 4, 24), date(2026, 10, 30)],
+}
 TAGS = ["", None, "a", "a, b", " b ,a,,a", "c", ",", "é b"]
 RATES = {1: Decimal("80"), 2: Decimal("33.33"), 3: None, 4: Decimal("0.30")}
 CLIENTS = {1: "Acme", 2: "Acme ", 3: "", 4: "Bloom"}
@@ -75,7 +78,9 @@ def earned(entries: list[dict]) -> Decimal:
     for entry in entries:
         if entry["billable"] and RATES.get(entry["project"]) is not None:
             minutes[entry["project"]] += entry["minutes"]
-    cents = [(RATES[project] * count / 60).quantize(Decimal("0.01"), ROUND_HALF_UP) for project, count in minutes.items()]
+    cents = [
+        (RATES[project] * count / 60).quantize(Decimal("0.01"), ROUND_HALF_UP) for project, count in minutes.items()
+    ]
     return sum(cents, Decimal("0.00"))
 
 
