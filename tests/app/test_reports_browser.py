@@ -18,7 +18,8 @@ def test_from_a_report_to_its_entries_and_back(open_page, cast, migrated):
     migrated.execute(
         """
         INSERT INTO time_entries (user_id, project_id, start_time, end_time, duration_seconds, notes, tags)
-        SELECT %s, n %% 10 + 1, timestamp '2026-03-01 08:00' + n * interval '5 hours', '2026-12-31', 1800 + 60 * n, 'Plan', 'a, b'
+        SELECT %s, n %% 10 + 1, timestamp '2026-03-01 08:00' + n * interval '5 hours', '2026-12-31', 1800 + 60 * n,
+            'Plan', 'a, b'
         FROM generate_series(1, 120) AS n
         """,
         cast["alice"],

@@ -162,11 +162,12 @@ def test_a_database_that_goes_away_halfway_breaks_the_file_off_and_nothing_else(
     answer = browser.get("/reports.csv?from=2026-03-01&to=2026-03-31", buffered=False)
     next(iter(answer.response))
     migrated.query(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND application_name = 'timetracker'",
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = %s AND application_name = 'timetracker'",
         migrated.name,
         user="postgres",
     )
-    with pytest.raises(Exception, match="terminat|closed"):
+    with pytest.raises(Exception, match=r"terminat|closed"):
         b"".join(answer.response)
     answer.close()
     assert browser.get("/reports").status_code == 200

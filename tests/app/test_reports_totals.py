@@ -3,6 +3,7 @@
 import contextlib
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
@@ -154,7 +155,7 @@ def totals_database(migrated):
 @pytest.mark.parametrize("unit", ["day", "week", "month", "year", "none"])
 def test_columns_follow_one_another_without_a_gap(unit):
     columns = reporting.buckets(Bucket(date(2025, 12, 3), date(2027, 2, 20)), unit)
-    for column, following in zip(columns, columns[1:], strict=False):
+    for column, following in pairwise(columns):
         assert following.first == column.last + timedelta(days=1)
     if unit == "week":
         assert {column.first.weekday() for column in columns[1:]} == {0}
