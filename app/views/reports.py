@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -296,15 +297,20 @@ def _address(endpoint: str, selection: Selection, days: bool = True, **parameter
 def _figure_address(asked: Asked) -> Callable[..., str]:
     """A function that gives the address of the entries of a cell; url_for would take most of a page's time."""
     base = url_for("reports.entries")
-    is_admin = viewer().is_admin
+    hidden = {} if viewer().is_admin else {"user": None}
+
+    @cache
+    def of_row(selection: Selection, billable: bool | None) -> str:
+        changes = hidden if billable is None else {**hidden, "billable": billable}
+        return urlencode(replace(selection, **changes).address(days=False), doseq=True)
+
+    @cache
+    def of_days(days: Bucket) -> str:
+        return f"{base}?from={days.first}&to={days.last}"
 
     def address(selection: Selection, column: Bucket | None = None, billable: bool | None = None, **more: str) -> str:
-        changes: dict[str, Any] = {} if is_admin else {"user": None}
-        if column is not None:
-            changes |= {"first": column.first, "last": column.last}
-        if billable is not None:
-            changes["billable"] = billable
-        return f"{base}?{urlencode({**replace(selection, **changes).address(), **more}, doseq=True)}"
+        parts = [of_days(column or asked.days), of_row(selection, billable), urlencode(more)]
+        return "&".join(part for part in parts if part)
 
     return address
 

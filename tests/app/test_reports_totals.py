@@ -3,8 +3,8 @@
 import contextlib
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
