@@ -1,7 +1,8 @@
 -- depends: 0034-validate-account-foreign-keys
 -- What an entry counts on every page and in every sum: whole minutes, rounded half up once, so that each total is the sum
 -- of the parts shown. A stopped entry counts its credited time, or end - start where that is missing (entries of an old
--- database); a running one counts from its start until `at`. Nothing counts less than zero. All times are UTC.
+-- database); a running one counts from its start until `at`. Nothing counts less than zero, nor from or until infinity,
+-- which an old database may hold. All times are UTC.
 SET LOCAL lock_timeout = '1s';
 
 CREATE OR REPLACE FUNCTION credited_minutes(start_time TIMESTAMP, end_time TIMESTAMP, duration_seconds INTEGER, at TIMESTAMP)
@@ -9,8 +10,9 @@ RETURNS BIGINT LANGUAGE sql IMMUTABLE AS $$
     SELECT floor(
         (greatest(
             CASE
-                WHEN end_time IS NULL THEN extract(epoch FROM at - start_time)
-                ELSE coalesce(duration_seconds, extract(epoch FROM end_time - start_time))
+                WHEN end_time IS NOT NULL AND duration_seconds IS NOT NULL THEN duration_seconds
+                WHEN isfinite(start_time) AND isfinite(coalesce(end_time, at))
+                    THEN extract(epoch FROM coalesce(end_time, at) - start_time)
             END,
             0
         ) + 30) / 60
