@@ -1,5 +1,7 @@
 """What must be true of database, role and files before a start writes anything."""
 
+import re
+
 from startup.catalog import YOYO_TABLES, State, ask, place_of, question, read_snapshot, table_of, type_of
 from startup.configuration import Configuration
 from startup.differences import width_of
@@ -30,25 +32,27 @@ def require_privileges(connection, state: State) -> None:
 def require_names(state: State, pending: list[MigrationFile]) -> None:
     """Raise MigrationFailedError where a table that is to be made is there already, and is somebody else's.
 
-    Those of the document are the predecessor's, and adopted. Any other is taken for ours if it has every column of
-    ours, as where the ledger was lost.
+    Those of the document are the predecessor's, and adopted. Any other is taken for ours if it has every column that
+    the file which makes it names, as where the ledger was lost; what later files add to it may be missing.
     """
+    makers = {table: file for file in pending for table in file.tables if table not in TABLES_OF_THE_DOCUMENT}
+    there = sorted(table for table in makers if state.has_table(table))
     problems = []
-    for table in sorted({table for file in pending for table in file.tables} - {*TABLES_OF_THE_DOCUMENT}):
-        columns = {
-            name: definition
-            for name, definition in read_snapshot().items()
-            if type_of(name) == "column" and table_of(name) == table
-        }
+    expected = read_snapshot() if there else {}
+    for table in there:
+        named = set(re.findall(r"\w+", makers[table].text))
         unlike = [
-            f"{place_of(name).partition('.')[2]} {definition}"
-            for name, definition in columns.items()
-            if width_of(definition, state.objects.get(name, [None])[0]) in ("none", "other")
+            f"{column} {definition}"
+            for name, definition in expected.items()
+            if type_of(name) == "column" and table_of(name) == table
+            if (column := place_of(name).partition(".")[2]) in named
+            and width_of(definition, state.objects.get(name, [None])[0]) in ("none", "other")
         ]
-        if unlike and state.has_table(table):
+        if unlike:
             problems.append(
                 f"A table {table} is there, and is not TimeTracker's: expected none of that name, or one with the"
-                f" columns {', '.join(unlike)}. ALTER TABLE {state.qualified(table)} RENAME TO {table}_of_others"
+                f" columns {', '.join(unlike)}. ALTER TABLE {state.qualified(table)} RENAME TO {table}_of_others, or,"
+                " where another program needs that name, give TimeTracker a database of its own"
             )
     if problems:
         raise MigrationFailedError(*problems, "Nothing in the database was changed: mend that, then start again")

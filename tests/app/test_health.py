@@ -129,3 +129,15 @@ def test_readyz_is_not_ready_where_the_role_may_not_use_the_rows(client, migrate
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json["reason"] == "the role may not read and write time_entries"
+
+
+def test_readyz_is_not_ready_where_the_role_may_not_use_the_rows_of_accounts(client, migrated):
+    tables = (
+        "deleted_time_entries, display_preferences, sign_in_credentials, sign_in_failures, sign_in_invitations,"
+        " sign_in_sessions, submitted_forms"
+    )
+    migrated.execute(f"REVOKE DELETE ON {tables} FROM owner")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["ready"] is False
+    assert answer.json["reason"] == f"the role may not read and write {tables}"
