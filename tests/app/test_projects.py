@@ -96,7 +96,7 @@ def test_the_list_sums_ones_own_hours_and_for_administrators_everybodys(as_user,
         spend(migrated, cast["alice"], "2026-03-20 11:30", None)  # runs since half an hour
         spend(migrated, cast["bob"], "2026-03-05 08:00", 100)
         assert "Shop Acme | 0:50 | 1:50" in read(as_user("alice").get("/projects").text)
-        assert "Shop Acme · €80.00 | 2:30 | 3:30" in read(as_user("carol").get("/projects").text)
+        assert "Shop Acme · €80.00 an hour | 2:30 | 3:30" in read(as_user("carol").get("/projects").text)
         assert "Shop Acme | 1:40 | 1:40" in read(as_user("bob").get("/projects").text)
 
 
