@@ -51,6 +51,12 @@ def is_active(cursor: Cursor, project_id: int) -> bool:
     return cursor.rowcount == 1
 
 
+def hold(cursor: Cursor, project_id: int) -> bool:
+    """Tell whether there is such a project, and keep it from being deleted until the end of this transaction."""
+    cursor.execute("SELECT FROM projects WHERE id = %s FOR KEY SHARE", (project_id,))
+    return cursor.rowcount == 1
+
+
 # --- The list ---
 
 ON_A_PAGE = 50

@@ -89,7 +89,6 @@ def _project_page(found: projects.Project, problem: str = "") -> str:
         project=found,
         problem=problem,
         minutes=by_span.total(),
-        this_month=by_span[MONTHS],
         billable_minutes=billable,
         unbilled_minutes=unbilled,
         unbilled=_amount(unbilled, found.hourly_rate),

@@ -36,13 +36,13 @@ def test_the_projects_of_ones_last_entries_can_be_chosen_first_and_archived_ones
     )
     migrated.execute(
         """
-        INSERT INTO time_entries (user_id, project_id, start_time, end_time) VALUES
-            (%(alice)s, 11, '2026-03-02 08:00', '2026-03-02 09:00'),
-            (%(alice)s, 12, '2026-03-03 08:00', '2026-03-03 09:00'),
-            (%(alice)s, 13, '2026-03-04 08:00', '2026-03-04 09:00'),
-            (%(alice)s, NULL, '2026-03-04 08:00', '2026-03-04 09:00'),
-            (%(bob)s, 10, '2026-03-05 08:00', '2026-03-05 09:00')
-        """.replace("%(alice)s", str(cast["alice"])).replace("%(bob)s", str(cast["bob"]))
+        INSERT INTO time_entries (user_id, project_id, start_time, end_time)
+        SELECT users.id, project_id, day, day + interval '1 hour'
+        FROM (VALUES ('alice', 11, '2026-03-02'::timestamp), ('alice', 12, '2026-03-03'), ('alice', 13, '2026-03-04'),
+            ('alice', NULL, '2026-03-04'), ('bob', 10, '2026-03-05')
+        ) AS worked (username, project_id, day)
+        JOIN users USING (username)
+        """
     )
     chosen = asked(migrated, projects.choices, cast["alice"])
     assert [choice.name for choice in chosen] == ["Cherries", "Bananas", "apples", "General"]

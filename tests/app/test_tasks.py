@@ -1,6 +1,7 @@
 """Tasks and their board."""
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, datetime
@@ -194,9 +195,10 @@ def test_a_big_board_shows_the_first_cards_of_each_column_and_weighs_little(as_u
     migrated.execute(
         """
         INSERT INTO tasks (project_id, name, status, created_by, assigned_to, due_date, estimated_hours, priority)
-        SELECT 20, 'A task with an ordinary name, ' || number, status, %(alice)s, %(alice)s, '2026-03-02', 8, 'high'
-        FROM generate_series(1, 100) AS number, unnest('{pending, in_progress, done}'::text[]) AS status
-        """.replace("%(alice)s", str(cast["alice"]))
+        SELECT 20, 'A task with an ordinary name, ' || number, status, users.id, users.id, '2026-03-02', 8, 'high'
+        FROM generate_series(1, 100) AS number, unnest('{pending, in_progress, done}'::text[]) AS status, users
+        WHERE username = 'alice'
+        """
     )
     answer = as_user("alice").get("/tasks")
     names = Columns(answer.text).names
@@ -397,6 +399,23 @@ def test_a_task_is_deleted_by_who_made_it_or_by_an_administrator(as_user, migrat
         assert "Delete the task" in as_user(name).get(f"/tasks/{task}").text
         assert as_user(name).submit(f"/tasks/{task}/delete").status_code == 303
         assert as_user(name).submit(f"/tasks/{task}/delete").status_code == 404
+    assert migrated.query("SELECT count(*) FROM tasks") == [(0,)]
+
+
+def test_a_project_that_is_deleted_while_a_task_is_made_for_it_is_told(as_user, migrated, shop):
+    alice = as_user("alice")
+    with closing(migrated.connect()) as connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        connection.autocommit = False
+        cursor.execute("DELETE FROM projects WHERE id = 20")
+        making = pool.submit(alice.submit, "/tasks/new", GOOD)
+        deadline = time.monotonic() + 10
+        while migrated.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(0,)]:
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.01)
+        connection.commit()
+        answer = making.result(30)
+    assert answer.status_code == 409
+    assert "This project was deleted meanwhile." in answer.text and 'value="Checkout"' in answer.text
     assert migrated.query("SELECT count(*) FROM tasks") == [(0,)]
 
 
