@@ -12,13 +12,18 @@ ADVICE = {
     403: "This page is for administrators.",
     404: "There is nothing at this address. Look for a slip in it, or go on from the front page.",
     405: "This address does not take that kind of request. Go on from the front page.",
+    413: "That is larger than anything that can be sent here. An image may have 2 MB.",
     500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
     503: "The database cannot be reached. Try again in a moment; this page comes back as soon as it does.",
 }
 
+# No form of ours is larger; more is refused before it is read. The largest upload, and what a form adds to it.
+LARGEST_REQUEST = 3 * 1024 * 1024
+
 
 def init_app(app: Flask) -> None:
-    """Answer errors with a page in the look of the others."""
+    """Answer errors with a page in the look of the others, also where too much was sent."""
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(db.DatabaseAwayError, _database_away)
     app.register_error_handler(psycopg2.Error, _database_error)

@@ -77,3 +77,42 @@ def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
 def end(cursor: Cursor, token: str) -> None:
     """End the session behind `token`."""
     cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
+
+
+class Session(NamedTuple):
+    """One browser in which a user is signed in. Times are UTC, without a zone."""
+
+    id: int
+    user_agent: str
+    address: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+
+
+def list_of(cursor: Cursor, user_id: int) -> list[Session]:
+    """Return the sessions of a user, the one used last first; those that have expired too, until they are deleted."""
+    cursor.execute(
+        """
+        SELECT id, coalesce(user_agent, ''), coalesce(address, ''), created_at, last_seen_at, expires_at
+        FROM sign_in_sessions
+        WHERE user_id = %s
+        ORDER BY last_seen_at DESC, id DESC
+        """,
+        (user_id,),
+    )
+    return [Session(*row) for row in cursor.fetchall()]
+
+
+def revoke(cursor: Cursor, user_id: int, session_id: int) -> bool:
+    """End a session of the user, and tell whether there was one of that id."""
+    cursor.execute("DELETE FROM sign_in_sessions WHERE id = %s AND user_id = %s", (session_id, user_id))
+    return cursor.rowcount == 1
+
+
+def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = None) -> int:
+    """End the sessions of the user, all but one if it is given, and return how many."""
+    cursor.execute(
+        "DELETE FROM sign_in_sessions WHERE user_id = %s AND id IS DISTINCT FROM %s", (user_id, except_session_id)
+    )
+    return cursor.rowcount
