@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time, get_date_format
@@ -89,8 +89,10 @@ def money(amount: Decimal) -> str:
         raise TypeError(f"money({amount!r}): expected a Decimal")
     currency = security.current_settings().currency
     coin = Decimal(1).scaleb(-get_currency_precision(currency))
-    rounded = EXACT.plus(Decimal(amount).quantize(coin, ROUND_HALF_UP, EXACT))  # plus() makes -0.00 zero
-    return format_currency(rounded, currency, locale=_date_locale() or LANGUAGE)
+    with localcontext(EXACT):
+        rounded = +Decimal(amount).quantize(coin, ROUND_HALF_UP)  # the plus makes -0.00 zero
+        written = format_currency(rounded, currency, locale=_date_locale() or LANGUAGE)
+    return re.sub(r"(?<=[^\W\d_])(?=\d)", "\N{NO-BREAK SPACE}", written)  # a code without a sign: CHF 12.00
 
 
 def browser(user_agent: str) -> str:

@@ -13,18 +13,20 @@ SHORTEST_PASSWORD = 12
 EXAMPLE = date(2026, 3, 9)
 
 
-def _ways_to_write_a_day() -> list[tuple[str, str]]:
+def _ways_to_write_a_day() -> dict[str, str]:
     names = {name: formats.locale_of(name) for name in formats.DATE_LOCALES}
     ways = sorted((locale.get_display_name("en"), name) for name, locale in names.items())
-    return [
-        ("", f"{EXAMPLE.isoformat()}, the same in every language"),
-        *((name, f"{formats.day_in(EXAMPLE, names[name])}, {shown}") for shown, name in ways),
-    ]
+    return {
+        "": f"{EXAMPLE.isoformat()}, the same in every language",
+        **{name: f"{formats.day_in(EXAMPLE, names[name])}, {shown}" for shown, name in ways},
+    }
 
 
 class DisplayForm(FlaskForm):
-    time_format = RadioField("Time", [filled("Choose one.")], choices=[("24h", "14:05"), ("12h", "2:05 pm")])
-    date_locale = SelectField("Date", choices=_ways_to_write_a_day())
+    time_format = RadioField(
+        "Time", choices={"24h": "14:05", "12h": "2:05 pm"}, invalid_choice_message="Choose one of these."
+    )
+    date_locale = SelectField("Date", choices=_ways_to_write_a_day(), invalid_choice_message="Choose one of these.")
     shortcuts = BooleanField("Keys are shortcuts: N starts, S stops, ? lists them all")
 
 

@@ -24,7 +24,7 @@ from wtforms import (
 from app import timekeeping
 from app.forms.text import Validator, at_most, filled, lines, one_line, plain_lines, stripped
 
-DELIMITERS = [(",", "Comma  ,"), (";", "Semicolon  ;"), ("\t", "Tab"), ("|", "Bar  |")]
+DELIMITERS = {",": "Comma ,", ";": "Semicolon ;", "\t": "Tab", "|": "Bar |"}
 CONTINENTS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
@@ -84,7 +84,9 @@ class SettingsForm(FlaskForm):
 
     allow_self_register = BooleanField("People may register themselves")
     allow_analytics = BooleanField("Count how TimeTracker does")
-    export_delimiter = SelectField("Delimiter of CSV exports", choices=DELIMITERS)
+    export_delimiter = SelectField(
+        "Delimiter of CSV exports", choices=DELIMITERS, invalid_choice_message="Choose one of these."
+    )
 
     company_name = StringField("Name", [at_most(200), one_line], filters=[stripped])
     company_address = TextAreaField("Address", [at_most(1000), lines], filters=[plain_lines])

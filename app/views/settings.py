@@ -142,8 +142,8 @@ def _page(
     row = installation.read(db.cursor())
     form = form or _form_of(row)
     # A delimiter of an old database that is none of these is shown, and refused.
-    if form.export_delimiter.data not in dict(DELIMITERS):
-        form.export_delimiter.choices = [(form.export_delimiter.data or "", "Choose one"), *DELIMITERS]
+    if form.export_delimiter.data not in DELIMITERS:
+        form.export_delimiter.choices = {form.export_delimiter.data or "": "Choose one", **DELIMITERS}
     return render_template(
         "settings/page.html",
         form=form,
