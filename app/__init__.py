@@ -6,12 +6,42 @@ from contextlib import closing
 
 from flask import Flask
 
-from app import db, errors, formats, headers, navigation, security, static_files
+from app import analytics, db, errors, formats, headers, metrics, navigation, security, static_files
 from app.queries import secrets
 from app.readiness import Readiness
-from app.views import entries, health, people, profile, projects, reports, settings, sign_in, system, tasks, timer, week
+from app.views import (
+    entries,
+    health,
+    people,
+    profile,
+    projects,
+    prometheus,
+    reports,
+    settings,
+    sign_in,
+    system,
+    tasks,
+    timer,
+    week,
+)
 from startup.configuration import Configuration, read_configuration
 from startup.connection import wait_for_database
+
+AREAS = (
+    entries,
+    health,
+    people,
+    profile,
+    projects,
+    prometheus,
+    reports,
+    settings,
+    sign_in,
+    system,
+    tasks,
+    timer,
+    week,
+)
 
 
 def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
@@ -23,14 +53,15 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     configuration = read_configuration(environ)
 
     app = Flask(__name__)
-    app.config.update(SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration))
+    app.config.update(
+        SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration),
+        METRICS_TOKEN=configuration.metrics_token,
+    )
     db.init_app(app, db.Database(configuration.conninfo))
     app.extensions["readiness"] = Readiness()
-    for part in (errors, formats, headers, navigation, security, static_files):
+    for part in (metrics, errors, formats, headers, navigation, security, analytics, static_files):
         part.init_app(app)
-    for area in (
-        entries, health, people, profile, projects, reports, settings, sign_in, system, tasks, timer, week
-    ):  # fmt: skip
+    for area in AREAS:
         app.register_blueprint(area.blueprint)
     return app
 

@@ -17,7 +17,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from flask_wtf import CSRFProtect
 
 from app import db, timekeeping
-from app.queries import sessions, settings
+from app.queries import sessions, settings, timer
 from app.queries.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -52,6 +52,12 @@ def viewer() -> Viewer:
 def is_signed_in() -> bool:
     """Tell whether somebody is signed in."""
     return current_user.is_authenticated
+
+
+def person() -> Viewer | None:
+    """Return who is signed in as far as this request has found out by now, without asking the database."""
+    known = g.get("_login_user")
+    return known if known is not None and known.is_authenticated else None
 
 
 def now() -> datetime:
@@ -135,9 +141,7 @@ def init_app(app: Flask) -> None:
 
 def _for_templates() -> dict[str, Any]:
     """`person` is who is signed in, None on pages for anybody and while the database is away."""
-    known = g.get("_login_user")
-    person = known if known is not None and known.is_authenticated and not g.get("is_failing") else None
-    return {"person": person, "form_token": uuid.uuid4}
+    return {"person": None if g.get("is_failing") else person(), "form_token": uuid.uuid4}
 
 
 def _load(token: str) -> Viewer | None:
@@ -161,7 +165,20 @@ def _note_use(response: Any) -> Any:
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "is_public", False) or getattr(view, "is_passive", False) or request.endpoint == "static":
         return response
-    if response.status_code < 500 and is_signed_in() and now() - viewer().last_seen_at > TOUCH_AFTER:
+    if (
+        response.status_code < 500
+        and is_signed_in()
+        and now() - viewer().last_seen_at > TOUCH_AFTER
+        and not _is_asked_about_a_timer()
+    ):
         with db.change() as cursor:
             sessions.touch(cursor, viewer().session_id, now())
     return response
+
+
+def _is_asked_about_a_timer() -> bool:
+    """Tell whether a timer ran on while nobody was seen. Until that is answered, the last activity stays as it is."""
+    idle_since = now() - timedelta(minutes=current_settings().idle_timeout_minutes)
+    if not viewer().last_seen_at < idle_since < now():
+        return False
+    return timer.is_any_older(db.cursor(), viewer().id, idle_since)

@@ -22,6 +22,7 @@ Configuration = namedtuple(
         "port",
         "startup_probe",
         "secret_key",  # None: the one kept in the database
+        "metrics_token",  # what Prometheus brings to /metrics, or None: only this machine may ask
         "legacy_timezone",  # what the local times of the predecessor are of, or None; 'utc' where they are UTC
         "admin_username",
         "settings",  # what the environment says of the first settings row: column -> value or None
@@ -189,6 +190,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
         port=environment.whole_number("PORT", 8080, 1, 65_535),
         startup_probe=environment.yes_or_no("STARTUP_PROBE", False),
         secret_key=environment.or_file("SECRET_KEY"),
+        metrics_token=environment.or_file("METRICS_TOKEN"),
         legacy_timezone=environment.utc_or_time_zone("LEGACY_TIMEZONE"),
         admin_username=administrators[0] if administrators else "admin",
         settings={
