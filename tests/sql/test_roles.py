@@ -43,7 +43,11 @@ WRITES = [
 
 
 # What the app's own role holds, and no more.
-WRITTEN = ["users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items", "analytics"]
+WRITTEN = [
+    *("users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items", "analytics"),
+    *("sign_in_credentials", "sign_in_invitations", "sign_in_sessions", "sign_in_failures"),
+    *("display_preferences", "submitted_forms", "deleted_time_entries"),
+]
 BOOKKEEPING = [*YOYO_TABLES, "adoption_report", "migration_hashes", "startup_marks"]
 OF_THE_APP = {
     **dict.fromkeys(WRITTEN, "DELETE INSERT SELECT UPDATE"),
@@ -116,7 +120,7 @@ class TestTheApp:
         with running("serve", migrated.url_as(role), tmp_path / "log", **env) as runner:
             assert runner.get(port) == (200, "ok")
             assert runner.get(port, "/readyz")[0] == 200
-            assert "General" in runner.get(port, "/")[1]
+            assert "<h1>Sign in</h1>" in runner.get(port, "/")[1]
             assert [line for line in runner.lines if "warning" in line or "notice" in line] == []
         assert contents_of(migrated) == before
 
