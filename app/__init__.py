@@ -23,7 +23,13 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     configuration = read_configuration(environ)
 
     app = Flask(__name__)
-    app.config.update(SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration))
+    app.config.update(
+        SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration),
+        BASE_URL=configuration.base_url,
+        TRUST_PROXY=configuration.trust_proxy,
+        AUTH_PROXY_HEADER=configuration.auth_proxy_header,
+        AUTH_PROXY_NETWORKS=configuration.auth_proxy_networks,
+    )
     db.init_app(app, db.Database(configuration.conninfo))
     app.extensions["readiness"] = Readiness()
     for part in (errors, formats, headers, navigation, security, static_files):

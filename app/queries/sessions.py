@@ -23,6 +23,16 @@ class SignedIn(NamedTuple):
     shortcuts: bool
 
 
+class Session(NamedTuple):
+    """A browser in which somebody is signed in, as the profile lists them. Times are UTC, without a zone."""
+
+    id: int
+    created_at: datetime
+    last_seen_at: datetime
+    user_agent: str
+    address: str
+
+
 def hash_of(token: str) -> bytes:
     """Return what is kept of a token."""
     return hashlib.sha256(token.encode()).digest()
@@ -77,3 +87,36 @@ def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
 def end(cursor: Cursor, token: str) -> None:
     """End the session behind `token`."""
     cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
+
+
+def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[Session]:
+    """Return where the user is signed in, last used first; with `now` (UTC, no zone) what has expired is left out."""
+    cursor.execute(
+        """
+        SELECT id, created_at, last_seen_at, coalesce(user_agent, ''), coalesce(address, '')
+        FROM sign_in_sessions
+        WHERE user_id = %(user)s AND expires_at > coalesce(%(now)s, timezone('utc', now()))
+        ORDER BY last_seen_at DESC, id DESC
+        """,
+        {"user": user_id, "now": now},
+    )
+    return [Session(*row) for row in cursor.fetchall()]
+
+
+def revoke(cursor: Cursor, user_id: int, session_id: int) -> bool:
+    """End a session of the user, and tell whether it was there."""
+    cursor.execute("DELETE FROM sign_in_sessions WHERE id = %s AND user_id = %s", (session_id, user_id))
+    return cursor.rowcount == 1
+
+
+def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = None) -> int:
+    """End all sessions of the user, but perhaps the one that asks for it, and return how many there were."""
+    cursor.execute(
+        "DELETE FROM sign_in_sessions WHERE user_id = %s AND id IS DISTINCT FROM %s", (user_id, except_session_id)
+    )
+    return cursor.rowcount
+
+
+def forget_expired(cursor: Cursor, now: datetime) -> None:
+    """Delete the sessions that had expired by the moment `now` (UTC, no zone)."""
+    cursor.execute("DELETE FROM sign_in_sessions WHERE expires_at <= %s", (now,))
