@@ -1,7 +1,10 @@
 """Pages for what goes wrong: what happened and what to do, never how it looks inside."""
 
+from typing import NamedTuple
+from urllib.parse import urlencode
+
 import psycopg2
-from flask import Flask, Response, g, render_template
+from flask import Flask, Response, g, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from app import db
@@ -29,17 +32,52 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(psycopg2.Error, _database_error)
 
 
-def _http_error(error: HTTPException) -> Response:
+class Typed(NamedTuple):
+    """A form that could not be taken, to be sent again as it was: what was typed is not lost with the database."""
+
+    address: str
+    fields: list[tuple[str, str]]
+    secrets: list[str]  # names of fields that have to be typed again: a page shows no password
+    files: list[str]
+
+    @property
+    def shown(self) -> list[tuple[str, str]]:
+        """What somebody typed, without what only the form itself knows, under names that can be read."""
+        return [
+            (name.replace("_", " ").replace("-", " ").capitalize(), value)
+            for name, value in self.fields
+            if value.strip() and name != "token"
+        ]
+
+
+def _http_error(error: HTTPException, typed: Typed | None = None) -> Response:
     response = error.get_response()
     advice = ADVICE.get(error.code, error.description)
-    response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice))
+    response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice, typed=typed))
     return response
+
+
+def _typed() -> Typed | None:
+    """Return the form of this request; None where it is none, or nobody typed anything."""
+    if request.method != "POST" or request.endpoint is None:
+        return None
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    secret = [name for name, _ in fields if "password" in name or name == "repeated"]
+    # The address is made from what the request was taken for: one such as //elsewhere/ would lead there.
+    query = urlencode(list(request.args.items(multi=True)))
+    address = url_for(request.endpoint, **(request.view_args or {}))
+    return Typed(
+        f"{address}?{query}" if query else address,
+        [(name, value) for name, value in fields if name not in secret],
+        secret,
+        list(request.files),
+    )
 
 
 def _database_away(error: db.DatabaseAwayError) -> Response:
     log.warning(f"Answered 503: {error}")
     g.is_failing = True
-    return _http_error(ServiceUnavailable(retry_after=5))
+    return _http_error(ServiceUnavailable(retry_after=5), _typed())
 
 
 def _database_error(error: psycopg2.Error) -> Response:

@@ -8,8 +8,8 @@ from wtforms.validators import EqualTo
 
 from app import formats
 from app.forms.text import at_most, filled
+from app.passwords import problem_with
 
-SHORTEST_PASSWORD = 12
 EXAMPLE = date(2026, 3, 9)
 
 
@@ -31,10 +31,14 @@ class DisplayForm(FlaskForm):
 
 
 class PasswordForm(FlaskForm):
-    current = PasswordField("Current password", [filled("Type the password that you have now."), at_most(1000)])
-    new = PasswordField("New password", [filled("Type a new password."), at_most(1000)])
-    again = PasswordField("New password again", [EqualTo("new", "The two new passwords differ.")])
+    current_password = PasswordField("Current password", [filled("Type the password that you have now."), at_most(1000)])
+    new_password = PasswordField("New password", [filled("Type a new password."), at_most(1000)])
+    repeated = PasswordField("New password again", [EqualTo("new_password", "The two new passwords differ.")])
 
-    def validate_new(self, field: PasswordField) -> None:
-        if len(field.data) < SHORTEST_PASSWORD:
-            raise ValidationError(f"At least {SHORTEST_PASSWORD} characters; a few words that nobody knows will do.")
+    def __init__(self, *arguments: object, username: str, **keywords: object):
+        super().__init__(*arguments, **keywords)
+        self._name = username
+
+    def validate_new_password(self, field: PasswordField) -> None:
+        if problem := problem_with(field.data, self._name):
+            raise ValidationError(problem)

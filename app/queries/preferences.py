@@ -1,6 +1,4 @@
-"""How one user likes to see things, and the password that they change themselves."""
-
-from datetime import datetime
+"""How one user likes to see things."""
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -23,12 +21,3 @@ def password_hash(cursor: Cursor, user_id: int) -> str | None:
     cursor.execute("SELECT password_hash FROM sign_in_credentials WHERE user_id = %s", (user_id,))
     row = cursor.fetchone()
     return row[0] if row else None
-
-
-def change_password(cursor: Cursor, user_id: int, old_hash: str, new_hash: str, now: datetime) -> bool:
-    """Change the password at the moment `now` (UTC, no zone); False when it is no longer the one that was checked."""
-    cursor.execute(
-        "UPDATE sign_in_credentials SET password_hash = %s, changed_at = %s WHERE user_id = %s AND password_hash = %s",
-        (new_hash, now, user_id, old_hash),
-    )
-    return cursor.rowcount == 1

@@ -23,6 +23,16 @@ class SignedIn(NamedTuple):
     shortcuts: bool
 
 
+class Session(NamedTuple):
+    """A browser in which somebody is signed in, as the profile lists them. Times are UTC, without a zone."""
+
+    id: int
+    created_at: datetime
+    last_seen_at: datetime
+    user_agent: str
+    address: str
+
+
 def hash_of(token: str) -> bytes:
     """Return what is kept of a token."""
     return hashlib.sha256(token.encode()).digest()
@@ -90,17 +100,78 @@ def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
 
 
 def end(cursor: Cursor, token: str) -> None:
-    """End the session behind `token`. While a timer runs its row stays, expired: it tells the last activity."""
+    """End the session behind `token`."""
+    cursor.execute("SELECT user_id, id FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
+    if row := cursor.fetchone():
+        revoke(cursor, *row)
+
+
+def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[Session]:
+    """Return where the user is signed in, last used first; with `now` (UTC, no zone) what has expired is left out."""
+    cursor.execute(
+        """
+        SELECT id, created_at, last_seen_at, coalesce(user_agent, ''), coalesce(address, '')
+        FROM sign_in_sessions
+        WHERE user_id = %(user)s AND expires_at > coalesce(%(now)s, timezone('utc', now()))
+        ORDER BY last_seen_at DESC, id DESC
+        """,
+        {"user": user_id, "now": now},
+    )
+    return [Session(*row) for row in cursor.fetchall()]
+
+
+def revoke(cursor: Cursor, user_id: int, session_id: int) -> bool:
+    """End a session of the user, and tell whether it was there."""
+    return _end(cursor, user_id, only=session_id) == 1
+
+
+def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = None) -> int:
+    """End all sessions of the user, but perhaps the one that asks for it, and return how many there were."""
+    return _end(cursor, user_id, spare=except_session_id)
+
+
+def _end(cursor: Cursor, user_id: int, only: int | None = None, spare: int | None = None) -> int:
+    """End sessions. While a timer of the user runs their rows stay, expired: they tell the last activity."""
+    chosen = {"user": user_id, "only": only, "spare": spare}
     cursor.execute(
         """
         UPDATE sign_in_sessions
         SET expires_at = last_seen_at
-        WHERE token_sha256 = %(hash)s
+        WHERE user_id = %(user)s
+            AND id = coalesce(%(only)s, id)
+            AND id IS DISTINCT FROM %(spare)s
+            AND expires_at > last_seen_at
             AND EXISTS (
                 SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
             )
         """,
-        {"hash": hash_of(token)},
+        chosen,
     )
-    if not cursor.rowcount:
-        cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
+    expired = cursor.rowcount
+    cursor.execute(
+        """
+        DELETE FROM sign_in_sessions
+        WHERE user_id = %(user)s
+            AND id = coalesce(%(only)s, id)
+            AND id IS DISTINCT FROM %(spare)s
+            AND NOT EXISTS (
+                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
+            )
+        """,
+        chosen,
+    )
+    return expired + cursor.rowcount
+
+
+def forget_expired(cursor: Cursor, now: datetime) -> None:
+    """Delete the sessions that had expired by the moment `now` (UTC, no zone), but those of who has a running timer."""
+    cursor.execute(
+        """
+        DELETE FROM sign_in_sessions
+        WHERE expires_at <= %s
+            AND NOT EXISTS (
+                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
+            )
+        """,
+        (now,),
+    )

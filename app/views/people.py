@@ -51,7 +51,7 @@ def add() -> ResponseReturnValue:
                 user_id = None
             else:
                 user_id = people.insert(cursor, form.username.data, form.role.data)
-                invitation = invitations.create(cursor, user_id, security.now())
+                invitation = invitations.make(cursor, user_id, security.now())
     except UniqueViolation:
         form.username.errors, user_id = [TAKEN], None
     if user_id is None:
@@ -114,7 +114,7 @@ def invite(user_id: int) -> ResponseReturnValue:
         [user] = people.page(cursor, security.now(), _week(), "", 1, user_id)
         if not user.is_active:
             raise Conflict("This user is deactivated, so a link would not let them in. Activate them first.")
-        token = invitations.create(cursor, user_id, security.now())
+        token = invitations.make(cursor, user_id, security.now())
     session["invitation"] = [user_id, token]
     return redirect(url_for("people.person", user_id=user_id), 303)
 
@@ -211,11 +211,11 @@ def _person(user_id: int, rename_form: RenameForm | None = None, role_form: Role
     return render_template(
         "people/person.html",
         user=user,
-        link=f"{request.host_url}invitation/{token}" if for_user == user_id else None,
+        link=security.link("sign_in.invitation_page", token=token) if for_user == user_id else None,
         rename_form=rename_form or RenameForm(formdata=None, username=user.username),
         role_form=role_form or RoleForm(formdata=None, role="admin" if user.role == "admin" else "user"),
         timers=people.timers(db.cursor(), user_id),
-        sessions=[one for one in sessions.list_of(db.cursor(), user_id) if one.expires_at > now],
+        sessions=sessions.list_of(db.cursor(), user_id, now),
         has_work=people.has_work(db.cursor(), user_id),
         now=now,
     )

@@ -79,6 +79,6 @@ def _page(display: DisplayForm | None = None, password: PasswordForm | None = No
         display=display or DisplayForm(formdata=None, **kept),
         password=password or PasswordForm(formdata=None),
         has_password=preferences.password_hash(db.cursor(), viewer.id) is not None,
-        sessions=[one for one in sessions.list_of(db.cursor(), viewer.id) if one.expires_at > now],
+        sessions=sessions.list_of(db.cursor(), viewer.id, now),
         own_session=viewer.session_id,
     )
