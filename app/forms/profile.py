@@ -31,7 +31,9 @@ class DisplayForm(FlaskForm):
 
 
 class PasswordForm(FlaskForm):
-    current_password = PasswordField("Current password", [filled("Type the password that you have now."), at_most(1000)])
+    current_password = PasswordField(
+        "Current password", [filled("Type the password that you have now."), at_most(1000)]
+    )
     new_password = PasswordField("New password", [filled("Type a new password."), at_most(1000)])
     repeated = PasswordField("New password again", [EqualTo("new_password", "The two new passwords differ.")])
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from wtforms import Field, Form, ValidationError
+from wtforms.validators import StopValidation
 
 Validator = Callable[[Form, Field], None]
 
@@ -28,7 +29,7 @@ def filled(sentence: str) -> Validator:
 
     def check(form: Form, field: Field) -> None:
         if not field.data:
-            raise ValidationError(sentence)
+            raise StopValidation(sentence)
 
     return check
 

@@ -23,12 +23,13 @@ class Person(NamedTuple):
 
 
 class Timer(NamedTuple):
-    """A running timer. `start` is UTC, without a zone."""
+    """A running timer. Times are UTC, without a zone; `last_seen` is None where nobody was seen since it started."""
 
     id: int
     project: str | None
     notes: str
     start: datetime
+    last_seen: datetime | None
 
 
 def page(
@@ -76,7 +77,12 @@ def timers(cursor: Cursor, user_id: int) -> list[Timer]:
     """Return the running timers of a user, the oldest first."""
     cursor.execute(
         """
-        SELECT time_entries.id, projects.name, coalesce(notes, ''), start_time
+        SELECT time_entries.id, projects.name, coalesce(notes, ''), start_time,
+            (
+                SELECT max(last_seen_at)
+                FROM sign_in_sessions
+                WHERE sign_in_sessions.user_id = time_entries.user_id AND last_seen_at > start_time
+            )
         FROM time_entries
         LEFT JOIN projects ON projects.id = project_id
         WHERE user_id = %s AND end_time IS NULL
@@ -113,6 +119,13 @@ def name_of(cursor: Cursor, user_id: int) -> str | None:
     cursor.execute("SELECT username FROM users WHERE id = %s", (user_id,))
     row = cursor.fetchone()
     return row[0] if row else None
+
+
+def is_active(cursor: Cursor, user_id: int) -> bool:
+    """Tell whether the user may sign in."""
+    cursor.execute("SELECT is_active FROM users WHERE id = %s", (user_id,))
+    row = cursor.fetchone()
+    return row is not None and row[0]
 
 
 def is_taken(cursor: Cursor, username: str, except_id: int | None = None) -> bool:
@@ -176,14 +189,13 @@ def delete(cursor: Cursor, user_id: int) -> bool:
     return True
 
 
-def running_since(cursor: Cursor, user_id: int, entry_id: int) -> datetime | None:
-    """Lock a running timer of the user and return its start (UTC, no zone); None when it does not run any more."""
+def lock_timer(cursor: Cursor, user_id: int, entry_id: int) -> Timer | None:
+    """Lock a running timer of the user and return it; None when it does not run any more."""
     cursor.execute(
-        "SELECT start_time FROM time_entries WHERE id = %s AND user_id = %s AND end_time IS NULL FOR NO KEY UPDATE",
+        "SELECT FROM time_entries WHERE id = %s AND user_id = %s AND end_time IS NULL FOR NO KEY UPDATE",
         (entry_id, user_id),
     )
-    row = cursor.fetchone()
-    return row[0] if row else None
+    return next((timer for timer in timers(cursor, user_id) if timer.id == entry_id), None)
 
 
 def stop(cursor: Cursor, entry_id: int, end: datetime, credited_seconds: int) -> None:

@@ -111,8 +111,7 @@ def invite(user_id: int) -> ResponseReturnValue:
     """Make a link by which the user sets a password; earlier links become void."""
     with db.change() as cursor:
         _lock(cursor, user_id)
-        [user] = people.page(cursor, security.now(), _week(), "", 1, user_id)
-        if not user.is_active:
+        if not people.is_active(cursor, user_id):
             raise Conflict("This user is deactivated, so a link would not let them in. Activate them first.")
         token = invitations.make(cursor, user_id, security.now())
     session["invitation"] = [user_id, token]
@@ -171,15 +170,16 @@ def delete(user_id: int) -> ResponseReturnValue:
 @blueprint.post("/people/<int(max=2147483647):user_id>/timers/<int(max=2147483647):entry_id>/stop")
 @for_admins
 def stop_timer(user_id: int, entry_id: int) -> ResponseReturnValue:
-    """Stop a timer of the user at this moment; the entry can be shortened afterwards."""
+    """Stop a timer of the user, now or when they were last seen; the entry can be edited afterwards."""
     rounding = security.current_settings().rounding_minutes
     with db.change() as cursor:
         _lock(cursor, user_id)
-        start = people.running_since(cursor, user_id, entry_id)
-        if start is None:
+        timer = people.lock_timer(cursor, user_id, entry_id)
+        if timer is None:
             raise Conflict("That timer does not run any more: somebody stopped or deleted it. Load the page again.")
-        end = max(security.now(), start + timedelta(seconds=1))
-        people.stop(cursor, entry_id, end, timekeeping.credited_seconds(start, end, rounding))
+        end = timer.last_seen if request.form.get("at") == "last seen" and timer.last_seen else security.now()
+        end = max(end, timer.start + timedelta(seconds=1))
+        people.stop(cursor, entry_id, end, timekeeping.credited_seconds(timer.start, end, rounding))
     return _done(user_id, "The timer was stopped.")
 
 

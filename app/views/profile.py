@@ -1,12 +1,11 @@
 """What one says of oneself: password, formats, sessions."""
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Conflict
 
-from app import db, passwords, security
+from app import db, passwords, security, throttling
 from app.forms.profile import DisplayForm, PasswordForm
-from app.queries import people, preferences, sessions
+from app.queries import preferences, sessions, sign_in_failures, users
 
 blueprint = Blueprint("profile", __name__)
 
@@ -33,21 +32,28 @@ def change_display() -> ResponseReturnValue:
 
 @blueprint.post("/profile/password")
 def change_password() -> ResponseReturnValue:
-    """Change the password. Every other session ends, and links that set a password become void."""
-    form, viewer = PasswordForm(), security.viewer()
+    """Change the password. Every other session ends, and links that set a password become void.
+
+    Guessing the current one in a browser that lies open is as slow as it is at the sign-in.
+    """
+    viewer, source = security.viewer(), throttling.source_of(request.remote_addr)
+    form = PasswordForm(username=viewer.username)
     if not form.validate():
         return _page(password=form), 422
-    old = preferences.password_hash(db.cursor(), viewer.id)
-    if not passwords.is_right(form.current.data, old):
-        form.current.errors = ["This is not your password."]
-        return _page(password=form), 422
-    new = passwords.hash_of(form.new.data)
     with db.change() as cursor:
-        if not preferences.change_password(cursor, viewer.id, old or "", new, security.now()):
-            raise Conflict("The password was changed elsewhere at the same moment. Go back and try again.")
-        people.void_invitations(cursor, viewer.id)
-        count = sessions.revoke_all(cursor, viewer.id, viewer.session_id)
-    flash("The password is changed." + (" You are signed out everywhere else." if count else ""))
+        allowed_at = sign_in_failures.begin_attempt(cursor, viewer.username, source, security.now())
+    if allowed_at is not None:
+        wait = allowed_at - security.now()
+        form.current_password.errors = [f"There were too many attempts. Try again in {throttling.in_words(wait)}."]
+        return _page(password=form), 429
+    if not passwords.is_right(form.current_password.data, preferences.password_hash(db.cursor(), viewer.id)):
+        form.current_password.errors = ["This is not your password."]
+        return _page(password=form), 422
+    new = passwords.hash_of(form.new_password.data)
+    with db.change() as cursor:
+        sign_in_failures.forgive(cursor, viewer.username, source)
+        users.set_password(cursor, viewer.id, new, security.now(), except_session_id=viewer.session_id)
+    flash("The password is changed, and every other browser is signed out.")
     return redirect(url_for("profile.page"), 303)
 
 
@@ -77,7 +83,7 @@ def _page(display: DisplayForm | None = None, password: PasswordForm | None = No
     return render_template(
         "profile/page.html",
         display=display or DisplayForm(formdata=None, **kept),
-        password=password or PasswordForm(formdata=None),
+        password=password or PasswordForm(formdata=None, username=viewer.username),
         has_password=preferences.password_hash(db.cursor(), viewer.id) is not None,
         sessions=sessions.list_of(db.cursor(), viewer.id, now),
         own_session=viewer.session_id,

@@ -18,8 +18,16 @@ HOSTILE = ["a\0b", "\x1b[2J", "admin\u202eeve", "a\nb", "x" * 81, "", "   "]
 
 @pytest.fixture
 def carol(as_user):
-    """A browser in which carol, the administrator, is signed in; the one of the installation is deactivated."""
+    """A browser in which carol, an administrator, is signed in."""
     return as_user("carol")
+
+
+@pytest.fixture
+def noon(migrated, cast):
+    """It is noon in London, and one o'clock in Rome, on a Wednesday; nobody's session has expired by then."""
+    migrated.execute("UPDATE settings SET timezone = 'Europe/Rome'")
+    with time_machine.travel(NOW, tick=False):
+        yield
 
 
 @pytest.fixture
@@ -52,22 +60,19 @@ def link_in(html: str) -> str:
 # --- Looking ---
 
 
-def test_the_list_tells_what_an_administrator_asks_about_people(carol, entry, migrated, cast, read):
+def test_the_list_tells_what_an_administrator_asks_about_people(noon, carol, entry, migrated, cast, read):
     entry("alice", "2026-03-09 08:00", 90)
     entry("alice", "2026-03-08 20:00", 600)  # Sunday: not of this week
     entry("bob", "2026-03-11 11:30", None)
     migrated.execute("INSERT INTO sign_in_credentials (user_id, password_hash) VALUES (%s, 'x')", cast["alice"])
     migrated.execute("UPDATE users SET last_login = '2026-03-10 23:30' WHERE username = 'alice'")
     migrated.execute("UPDATE users SET is_active = false WHERE username = 'bob'")
-    migrated.execute("UPDATE sign_in_sessions SET expires_at = '2030-01-01'")
-    with time_machine.travel(NOW, tick=False):
-        lines = read(carol.get("/people").text)
+    lines = read(carol.get("/people").text)
     assert "alice | Member | Password | 2026-03-11 00:30 | 2026-03-09 | 0 | 1:30" in lines
     assert "carol | Administrator | Not yet invited | never | none | 1 | 0:00" in lines
     assert "bob deactivated timer runs | Member | Not yet invited | never | 2026-03-11 | 0 | 0:30" in lines
-    assert lines.index([line for line in lines if line.startswith("bob")][0]) > lines.index(
-        [line for line in lines if line.startswith("carol")][0]
-    ), "who is deactivated comes last"
+    names = [line.split()[0] for line in lines if " | Member | " in line or " | Administrator | " in line]
+    assert names == ["admin", "alice", "carol", "bob"], "who is deactivated comes last"
 
 
 def test_the_list_asks_the_database_as_often_for_many_people_as_for_few(carol, migrated, app):
@@ -177,7 +182,7 @@ def test_who_is_deactivated_is_out_at_once_and_stays_so_until_activated(carol, a
     answer = carol.submit(f"{path}/deactivate")
     assert answer.status_code == 303
     assert alice.get("/").status_code == 302
-    assert migrated.query("SELECT count(*) FROM sign_in_sessions WHERE user_id = %s", cast["alice"]) == [(0,)]
+    assert migrated.query("SELECT count(*) FROM sign_in_sessions WHERE expires_at > last_seen_at") == [(1,)], "carol's"
     assert migrated.query("SELECT count(*) FROM sign_in_invitations") == [(0,)]
     assert migrated.query("SELECT end_time FROM time_entries WHERE id = %s", timer) == [(None,)]
     lines = read(carol.get(path).text)
@@ -190,18 +195,28 @@ def test_who_is_deactivated_is_out_at_once_and_stays_so_until_activated(carol, a
     assert as_user("alice").get("/").status_code == 200
 
 
-def test_a_timer_of_somebody_else_is_stopped_once_with_credited_time(carol, entry, migrated, cast):
+def test_a_timer_of_somebody_else_is_stopped_once_with_credited_time(noon, carol, entry, migrated, cast):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
-    migrated.execute("UPDATE sign_in_sessions SET expires_at = '2030-01-01'")
     timer, path = entry("alice", "2026-03-11 09:52:30", None), f"/people/{cast['alice']}"
-    with time_machine.travel(NOW, tick=False):
-        assert carol.submit(f"/people/{cast['bob']}/timers/{timer}/stop").status_code == 409, "it is not bob's"
-        assert carol.submit(f"{path}/timers/{timer}/stop").status_code == 303
+    assert carol.submit(f"/people/{cast['bob']}/timers/{timer}/stop").status_code == 409, "it is not bob's"
+    assert carol.submit(f"{path}/timers/{timer}/stop").status_code == 303
     stopped = migrated.query("SELECT end_time, duration_seconds FROM time_entries")
     assert stopped == [(datetime(2026, 3, 11, 12), 135 * 60)]
     answer = carol.submit(f"{path}/timers/{timer}/stop")
     assert answer.status_code == 409 and "does not run any more" in answer.text
     assert migrated.query("SELECT end_time, duration_seconds FROM time_entries") == stopped
+
+
+def test_a_timer_can_be_stopped_when_its_user_was_last_seen(noon, carol, as_user, entry, migrated, cast):
+    as_user("alice")
+    path, timer = f"/people/{cast['alice']}", entry("alice", "2026-03-11 08:00", None)
+    migrated.execute("UPDATE sign_in_sessions SET last_seen_at = '2026-03-11 09:30' WHERE user_id = %s", cast["alice"])
+    carol.submit(f"{path}/deactivate")
+    assert "Stop at 2026-03-11 10:30, last seen" in carol.get(path).text, "deactivating did not forget it"
+    assert carol.submit(f"{path}/timers/{timer}/stop", {"at": "last seen"}).status_code == 303
+    assert migrated.query("SELECT end_time, duration_seconds FROM time_entries") == [
+        (datetime(2026, 3, 11, 9, 30), 90 * 60)
+    ]
 
 
 def test_all_sessions_of_a_person_can_be_ended_but_not_the_one_that_asks(carol, as_user, migrated, cast):
@@ -253,23 +268,19 @@ def test_one_of_two_administrators_may_step_down(carol, migrated, cast):
 @pytest.mark.parametrize("path", ["role", "deactivate"])
 def test_of_two_administrators_who_remove_each_other_at_once_one_remains(only_carol, as_user, migrated, cast, path):
     migrated.execute("UPDATE users SET role = 'admin' WHERE username = 'bob'")
-    browsers = {"bob": as_user("bob"), "carol": as_user("carol")}
+    browsers = {}
     others = {"bob": "carol", "carol": "bob"}
+
+    def remove_the_other(name: str) -> int:
+        return browsers[name].submit(f"/people/{cast[others[name]]}/{path}", {"role": "user"}).status_code
+
     for _ in range(5):
+        browsers.update((name, as_user(name)) for name in others)
         with ThreadPoolExecutor(2) as threads:
-            statuses = list(
-                threads.map(
-                    lambda name: (
-                        browsers[name].submit(f"/people/{cast[others[name]]}/{path}", {"role": "user"}).status_code
-                    ),
-                    browsers,
-                )
-            )
-        left = migrated.query("SELECT count(*) FROM users WHERE role = 'admin' AND is_active")
-        assert left == [(1,)], statuses
-        assert 303 in statuses and statuses.count(303) == 1
+            statuses = list(threads.map(remove_the_other, others))
+        assert migrated.query("SELECT count(*) FROM users WHERE role = 'admin' AND is_active") == [(1,)], statuses
+        assert statuses.count(303) == 1
         migrated.execute("UPDATE users SET role = 'admin', is_active = true WHERE username IN ('bob', 'carol')")
-        browsers = {name: as_user(name) for name in browsers}
 
 
 def test_the_second_of_two_who_demote_each_other_waits_and_is_told(only_carol, as_user, migrated, cast):
