@@ -51,6 +51,8 @@ class Typed(NamedTuple):
 
 
 def _http_error(error: HTTPException, typed: Typed | None = None) -> Response:
+    if error.code == 413:  # the form cannot be read, so the page does without what looks into it
+        g.is_failing = True
     response = error.get_response()
     advice = ADVICE.get(error.code, error.description)
     response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice, typed=typed))
