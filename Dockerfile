@@ -13,7 +13,8 @@ RUN pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes
 
 # .dockerignore names what this brings. A checkout under a strict umask is readable for no other user.
 COPY . .
-RUN python -m compileall -q --invalidation-mode unchecked-hash . \
+RUN python -m whitenoise.compress -q app/static \
+    && python -m compileall -q --invalidation-mode unchecked-hash . \
     && chmod -R a+rX .
 
 # USER is what yoyo logs as the user: an arbitrary uid has no entry in /etc/passwd to take a name from.

@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashe
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nightly fuzz-adoption pg-matrix lint snapshot release bench bench-upgrade lock
+.PHONY: help run demo test nightly fuzz-adoption pg-matrix lint snapshot release bench bench-upgrade lock
 
 # Servers that pip does not bring, for pg-matrix.
 MAJORS := 14 16 17
@@ -23,6 +23,9 @@ run: $(VENV)/.installed-local ## Serve on http://localhost:8080 (or PORT), with 
 	else \
 		exec $(DATABASE) .data -- $(RUN) runner.py serve; \
 	fi
+
+demo: $(VENV)/.installed-local ## Serve a company of 50 people and 5 years, out of .demo; ENTRIES=100000 is a smaller one
+	@exec $(DATABASE) .demo -- sh -c '$(RUN) runner.py migrate && $(RUN) dev/demo.py $(ENTRIES) && exec $(RUN) runner.py serve'
 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS are pytest's, REQUIRE=all makes a missing part a failure
 	@exec $(RUN) -m pytest $(ARGS)
@@ -53,8 +56,9 @@ snapshot: $(VENV)/.installed-local ## Write sql/runner/schema.txt anew from the 
 release: ## List the migrations as released, never to be edited again: before the tag of a version
 	cd sql && sha256sum [0-9]*.sql optional/*.sql > runner/released.sha256
 
-bench: $(VENV)/.installed-dev ## Measure the speed of a start
-	@exec $(DATABASE) --temporary -- $(RUN) dev/bench.py
+bench: $(VENV)/.installed-dev ## Measure the speed of a start, and of the pages on ENTRIES=1000000
+	@$(DATABASE) --temporary -- $(RUN) dev/bench.py
+	@exec $(DATABASE) --temporary -- $(RUN) dev/bench_pages.py
 
 bench-upgrade: $(VENV)/.installed-dev ## Measure how long others wait for an upgrade and for an adoption; ARGS=--entries=500000 is a quick look
 	@$(RUN) dev/bench_upgrade.py $(ARGS)

@@ -1,6 +1,8 @@
 """How Gunicorn serves the app. GUNICORN_CMD_ARGS and WEB_CONCURRENCY override what stands here."""
 
 import os
+import shutil
+import tempfile
 
 from startup.server import let_signals_through, take_over_socket
 
@@ -29,6 +31,22 @@ graceful_timeout = 8
 # Nothing is written on disk, so that a read-only root filesystem will do.
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+
+# Where the workers keep the figures for /metrics, in memory; the name is read when app.metrics is imported.
+_figures = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="timetracker-metrics-", dir=worker_tmp_dir)
+
+
+def child_exit(server, worker):
+    """Forget what a worker held that has ended: its connections and the requests in progress."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)
+
+
+def on_exit(server):
+    """Take the figures away."""
+    shutil.rmtree(_figures, ignore_errors=True)
+
 
 # The last line before serving is the runner's, which names the address.
 loglevel = "warning"

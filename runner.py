@@ -29,6 +29,7 @@ from startup.errors import SchemaDiffersError
 from startup.preconditions import (
     is_pooled,
     obstacles,
+    require_names,
     require_privileges,
     require_secret_key,
     require_usable,
@@ -122,6 +123,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
     pending = migrations.pending(state.applied, files)
     migrations.check_contents(pending + migrations.pending(state.applied, optional))
     if pending or defaults.missing(state):
+        require_names(state, pending)
         require_privileges(connection, state)
     elif reasons := obstacles(connection, state):
         log.warning(f"Nothing is healed or tried: {'; '.join(reasons)}")

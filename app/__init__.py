@@ -6,12 +6,42 @@ from contextlib import closing
 
 from flask import Flask
 
-from app import db, errors, formats, headers, navigation, security, static_files
+from app import analytics, db, errors, formats, headers, metrics, navigation, security, static_files
 from app.queries import secrets
 from app.readiness import Readiness
-from app.views import entries, health, people, profile, projects, reports, settings, sign_in, system, tasks, timer, week
+from app.views import (
+    entries,
+    health,
+    people,
+    profile,
+    projects,
+    prometheus,
+    reports,
+    settings,
+    sign_in,
+    system,
+    tasks,
+    timer,
+    week,
+)
 from startup.configuration import Configuration, read_configuration
 from startup.connection import wait_for_database
+
+AREAS = (
+    entries,
+    health,
+    people,
+    profile,
+    projects,
+    prometheus,
+    reports,
+    settings,
+    sign_in,
+    system,
+    tasks,
+    timer,
+    week,
+)
 
 
 def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
@@ -29,14 +59,13 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         TRUST_PROXY=configuration.trust_proxy,
         AUTH_PROXY_HEADER=configuration.auth_proxy_header,
         AUTH_PROXY_NETWORKS=configuration.auth_proxy_networks,
+        METRICS_TOKEN=configuration.metrics_token,
     )
     db.init_app(app, db.Database(configuration.conninfo))
     app.extensions["readiness"] = Readiness()
-    for part in (errors, formats, headers, navigation, security, static_files):
+    for part in (metrics, errors, formats, headers, navigation, security, analytics, static_files):
         part.init_app(app)
-    for area in (
-        entries, health, people, profile, projects, reports, settings, sign_in, system, tasks, timer, week
-    ):  # fmt: skip
+    for area in AREAS:
         app.register_blueprint(area.blueprint)
     return app
 

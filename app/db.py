@@ -13,6 +13,7 @@ from flask import Flask, current_app, g
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from app.metrics import CONNECTIONS
 from startup.connection import connect
 
 # A page is put together from several statements. One snapshot for all of them lets its figures agree.
@@ -50,6 +51,7 @@ class Database:
         except psycopg2.Error as error:
             raise DatabaseAwayError(one_line(error)) from error
         self._of_this_thread.connection = fresh
+        CONNECTIONS.inc()
         return fresh
 
     def end(self, statement: str = "COMMIT") -> None:
@@ -63,6 +65,7 @@ class Database:
         """Close this thread's connection; the next `begin` makes a new one."""
         self._of_this_thread.connection.close()
         self._of_this_thread.connection = None
+        CONNECTIONS.dec()
 
 
 def _execute(connection: Connection, statement: str) -> None:

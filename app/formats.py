@@ -1,6 +1,6 @@
 """How values are written on a page, as filters of the templates: each viewer has a time format and a date format."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 
 from babel import Locale, UnknownLocaleError
@@ -32,10 +32,14 @@ def full_day(value: date) -> str:
 
 def clock(value: datetime) -> str:
     """Return the local time of day of a stored moment (UTC, no zone): `09:05`, or `9:05 am`."""
-    local = timekeeping.to_local(value, security.zone())
+    return time_of_day(timekeeping.to_local(value, security.zone()).time())
+
+
+def time_of_day(value: time) -> str:
+    """Return a local time of day: `09:05`, or `9:05 am`."""
     if security.is_signed_in() and security.viewer().time_format == "12h":
-        return format_time(local.time(), "h:mm a", locale=LANGUAGE).lower()
-    return f"{local:%H:%M}"
+        return format_time(value, "h:mm a", locale=LANGUAGE).lower()
+    return f"{value:%H:%M}"
 
 
 def local_day(value: datetime) -> date:
@@ -66,5 +70,5 @@ def _date_locale() -> Locale | None:
 def init_app(app: Flask) -> None:
     """Offer the formats to the templates, whose tags leave no blank lines behind."""
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    for format_value in (hours, day, full_day, clock, local_day, money):
+    for format_value in (hours, day, full_day, clock, time_of_day, local_day, money):
         app.add_template_filter(format_value)

@@ -21,7 +21,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import db, timekeeping
-from app.queries import sessions, settings, users
+from app.queries import sessions, settings, timer, users
 from app.queries.settings import Settings
 from startup import log
 
@@ -57,6 +57,12 @@ def viewer() -> Viewer:
 def is_signed_in() -> bool:
     """Tell whether somebody is signed in."""
     return current_user.is_authenticated
+
+
+def person() -> Viewer | None:
+    """Return who is signed in as far as this request has found out by now, without asking the database."""
+    known = g.get("_login_user")
+    return known if known is not None and known.is_authenticated else None
 
 
 def now() -> datetime:
@@ -194,9 +200,7 @@ def init_app(app: Flask) -> None:
 
 def _for_templates() -> dict[str, Any]:
     """`person` is who is signed in, None on pages for anybody and while the database is away."""
-    known = g.get("_login_user")
-    person = known if known is not None and known.is_authenticated and not g.get("is_failing") else None
-    return {"person": person, "form_token": uuid.uuid4}
+    return {"person": None if g.get("is_failing") else person(), "form_token": uuid.uuid4}
 
 
 def _load(token: str) -> Viewer | None:
@@ -248,10 +252,18 @@ def _note_use(response: Any) -> Any:
         return response
     known = g.get("_login_user")  # an answer that asked nobody, such as 404, does not ask the database now
     is_there = known is not None and known.is_authenticated and response.status_code < 500
-    if is_there and now() - known.last_seen_at > TOUCH_AFTER:
-        try:
+    try:
+        if is_there and now() - known.last_seen_at > TOUCH_AFTER and not _is_asked_about_a_timer():
             with db.change() as cursor:
                 sessions.touch(cursor, known.session_id, now())
-        except (db.DatabaseAwayError, psycopg2.Error) as error:  # the answer is there, and is given
-            log.warning(f"That {known.username} is there was not noted: {db.one_line(error)}")
+    except (db.DatabaseAwayError, psycopg2.Error) as error:  # the answer is there, and is given
+        log.warning(f"That {known.username} is there was not noted: {db.one_line(error)}")
     return response
+
+
+def _is_asked_about_a_timer() -> bool:
+    """Tell whether a timer ran on while nobody was seen. Until that is answered, the last activity stays as it is."""
+    idle_since = now() - timedelta(minutes=current_settings().idle_timeout_minutes)
+    if not viewer().last_seen_at < idle_since < now():
+        return False
+    return timer.is_any_older(db.cursor(), viewer().id, idle_since)

@@ -1,4 +1,4 @@
-"""Static files are kept by the browser for a year: their address changes with their content."""
+"""Static files, served by WhiteNoise and kept by the browser for a year: their address changes with their content."""
 
 import functools
 import hashlib
@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from whitenoise import WhiteNoise
+
+from app.headers import HEADERS
 
 A_YEAR = 365 * 24 * 60 * 60
 
 
 def init_app(app: Flask) -> None:
-    """Let `url_for('static', ...)` carry the version of the file, and browsers keep it."""
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = A_YEAR
+    """Serve the static folder, and let `url_for('static', ...)` carry the version of the file.
+
+    A compressed copy beside a file (style.css.gz, which the image's build makes) is sent to who takes it.
+    """
     folder = Path(app.static_folder or "")
 
     @functools.cache
@@ -23,3 +28,18 @@ def init_app(app: Flask) -> None:
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static":
             values.setdefault("v", version(values["filename"]))
+
+    app.wsgi_app = WhiteNoise(
+        app.wsgi_app,
+        root=folder,
+        prefix="static/",
+        max_age=A_YEAR,
+        allow_all_origins=False,
+        add_headers_function=_add_headers,
+    )
+
+
+def _add_headers(headers: Any, path: str, url: str) -> None:
+    for name, value in HEADERS.items():
+        if name != "Cache-Control":
+            headers[name] = value

@@ -81,14 +81,16 @@ def tree(folder: Path) -> Path:
 
 
 def keep_what_comes_before_the_keys(folder: Path) -> None:
-    """Leave the files that make tables, and in the snapshot what they make."""
+    """Leave the files that make tables of the document, and in the snapshot what they make."""
     files = sorted((folder / "sql").glob("0*.sql"))
     (keys,) = (file.name for file in files if file.name.endswith("-unique-keys.sql"))
     for file in [*(file for file in files if file.name >= keys), *(folder / "sql" / "optional").glob("*.sql")]:
         file.unlink()
     snapshot = folder / "sql" / "runner" / "schema.txt"
-    kept = re.findall(r"^(?:table|column|primary key|function) .*\n", snapshot.read_text("ascii"), re.MULTILINE)
-    snapshot.write_text("".join(kept), encoding="ascii")
+    left = "".join(file.read_text("ascii") for file in files if file.name < keys)
+    made = re.findall(r"^CREATE (?:TABLE IF NOT EXISTS|OR REPLACE FUNCTION) (\w+)", left, re.MULTILINE)
+    lines = re.finditer(r"^(?:table|column|primary key|function) (\w+).*\n", snapshot.read_text("ascii"), re.MULTILINE)
+    snapshot.write_text("".join(line[0] for line in lines if line[1] in made), encoding="ascii")
 
 
 def add_next_release(folder: Path) -> None:

@@ -1,7 +1,7 @@
 -- depends: 0025-index-time-entries-billable
 -- Credentials: the password of a user who has one, as a hash of Argon2id. A user without a row gets in by an invitation.
 -- Row security keeps the rows from every role that may not write them, from pg_read_all_data too.
--- squawk-ignore-file adding-not-nullable-field, require-concurrent-index-creation
+-- squawk-ignore-file adding-not-nullable-field
 -- NOT NULL is no news but to a table that was made by hand, which is read once.
 SET LOCAL lock_timeout = '1s';
 
@@ -20,12 +20,19 @@ ALTER TABLE sign_in_credentials
     ALTER password_hash SET NOT NULL,
     ALTER changed_at SET NOT NULL;
 
-CREATE UNIQUE INDEX IF NOT EXISTS idx_sign_in_credentials_user_id ON sign_in_credentials (user_id);
-
 ALTER TABLE sign_in_credentials ENABLE ROW LEVEL SECURITY;
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = 'sign_in_credentials'::regclass AND polname = 'for_the_app') THEN
+    IF NOT EXISTS (
+        SELECT
+        FROM pg_policy
+        WHERE polrelid = 'sign_in_credentials'::regclass
+            AND polname = 'for_the_app'
+            AND polcmd = '*'
+            AND polpermissive
+            AND polwithcheck IS NULL
+    ) THEN
+        DROP POLICY IF EXISTS for_the_app ON sign_in_credentials;
         CREATE POLICY for_the_app ON sign_in_credentials USING (false);
     END IF;
 END;

@@ -1,6 +1,6 @@
 -- depends: 0029-sign-in-failures
 -- Preferences: how one user likes to see times and dates, and whether keys are shortcuts. No row means the defaults.
--- squawk-ignore-file adding-not-nullable-field, require-concurrent-index-creation
+-- squawk-ignore-file adding-not-nullable-field
 -- NOT NULL is no news but to a table that was made by hand, which is read once.
 SET LOCAL lock_timeout = '1s';
 
@@ -22,5 +22,3 @@ ALTER TABLE display_preferences
     ALTER time_format SET NOT NULL,
     ALTER date_locale SET NOT NULL,
     ALTER shortcuts SET NOT NULL;
-
-CREATE UNIQUE INDEX IF NOT EXISTS idx_display_preferences_user_id ON display_preferences (user_id);

@@ -1,6 +1,6 @@
 -- depends: 0030-display-preferences
 -- Forms that were sent: a second one with the same token, of a double click or a reload, does nothing. Kept for a day.
--- squawk-ignore-file adding-not-nullable-field, require-concurrent-index-creation
+-- squawk-ignore-file adding-not-nullable-field
 -- NOT NULL is no news but to a table that was made by hand, which is read once.
 SET LOCAL lock_timeout = '1s';
 
@@ -18,6 +18,3 @@ ALTER TABLE submitted_forms
     ALTER token SET NOT NULL,
     ALTER user_id SET NOT NULL,
     ALTER submitted_at SET NOT NULL;
-
-CREATE UNIQUE INDEX IF NOT EXISTS idx_submitted_forms_token ON submitted_forms (token);
-CREATE INDEX IF NOT EXISTS idx_submitted_forms_submitted_at ON submitted_forms (submitted_at);

@@ -1,4 +1,4 @@
--- depends: 0033-account-foreign-keys
+-- depends: 0033-account-keys-and-indexes
 -- validates: constraints
 -- Looks at the rows of those keys that are NOT VALID, which is no work on tables that were just made.
 SET LOCAL lock_timeout = '1s';

@@ -26,6 +26,7 @@ Configuration = namedtuple(
         "auth_proxy_header",  # what the proxy names the user in, or None
         "auth_proxy_networks",  # the proxies that are believed in that
         "secret_key",  # None: the one kept in the database
+        "metrics_token",  # what Prometheus brings to /metrics, or None: only this machine may ask
         "legacy_timezone",  # what the local times of the predecessor are of, or None; 'utc' where they are UTC
         "admin_username",
         "admin_password",  # for the first administrator, as long as no administrator has one; or None
@@ -250,6 +251,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
         ),
         auth_proxy_networks=environment.networks("AUTH_PROXY_ADDRESS"),
         secret_key=environment.or_file("SECRET_KEY"),
+        metrics_token=environment.or_file("METRICS_TOKEN"),
         legacy_timezone=environment.utc_or_time_zone("LEGACY_TIMEZONE"),
         admin_username=admin_username,
         admin_password=_admin_password(environment, admin_username),

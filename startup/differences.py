@@ -261,6 +261,11 @@ def _column(definition: str) -> dict[str, str]:
     return re.fullmatch(COLUMN, definition, re.DOTALL).groupdict(default="")
 
 
+def width_of(expected: str, found: str | None) -> str:
+    """How the type of a column is, by its definition: none, same, wider, narrower or other."""
+    return "none" if found is None else _compare_types(_column(expected)["type"], _column(found)["type"])
+
+
 def _compare_types(expected: str, found: str) -> str:
     """Whether the type found is the same as, wider or narrower than, or other than the expected one."""
     if expected == found:

@@ -7,7 +7,13 @@ from startup.catalog import ask, question, read_state
 from startup.configuration import Configuration
 from startup.connection import wait_for_database
 from startup.errors import SchemaDiffersError
-from startup.preconditions import lacking, require_privileges, require_readable_ledger, require_writable
+from startup.preconditions import (
+    lacking,
+    require_names,
+    require_privileges,
+    require_readable_ledger,
+    require_writable,
+)
 from startup.report import print_status, print_verification, tell_connection
 from startup.verification import compare
 
@@ -76,6 +82,7 @@ def _rehearse(configuration, connection, state, files, optional) -> None:
     require_writable(state)
     migrations.check_contents(pending)
     if pending:
+        require_names(state, pending)
         require_privileges(connection, state)
     rehearse_all(configuration, connection, state, files, optional)
 

@@ -50,6 +50,11 @@ class MigrationFile:
 
         return sha256(normalised(self.content.decode("latin-1")).encode("latin-1")).hexdigest()
 
+    @property
+    def tables(self) -> list[str]:
+        """The tables that it makes where there are none."""
+        return re.findall(r"^CREATE TABLE IF NOT EXISTS (\w+)", self.text, re.MULTILINE)
+
     @cached_property
     def statements(self) -> list[str]:
         """The statements in their order. Raises UsageError for an unreadable file."""

@@ -1,8 +1,10 @@
 """What must be true of database, role and files before a start writes anything."""
 
-from startup.catalog import YOYO_TABLES, State, ask, question, read_snapshot, table_of, type_of
+from startup.catalog import YOYO_TABLES, State, ask, place_of, question, read_snapshot, table_of, type_of
 from startup.configuration import Configuration
-from startup.errors import DatabaseUnusableError
+from startup.differences import width_of
+from startup.errors import DatabaseUnusableError, MigrationFailedError
+from startup.migrations import TABLES_OF_THE_DOCUMENT, MigrationFile
 
 
 def require_writable(state: State, setting: str = "DATABASE_URL") -> None:
@@ -23,6 +25,33 @@ def require_privileges(connection, state: State) -> None:
     """Raise DatabaseUnusableError with one sentence for each thing that keeps this start from migrating."""
     if problems := obstacles(connection, state):
         raise DatabaseUnusableError(*problems)
+
+
+def require_names(state: State, pending: list[MigrationFile]) -> None:
+    """Raise MigrationFailedError where a table that is to be made is there already, and is somebody else's.
+
+    Those of the document are the predecessor's, and adopted. Any other is taken for ours if it has every column of
+    ours, as where the ledger was lost.
+    """
+    problems = []
+    for table in sorted({table for file in pending for table in file.tables} - {*TABLES_OF_THE_DOCUMENT}):
+        columns = {
+            name: definition
+            for name, definition in read_snapshot().items()
+            if type_of(name) == "column" and table_of(name) == table
+        }
+        unlike = [
+            f"{place_of(name).partition('.')[2]} {definition}"
+            for name, definition in columns.items()
+            if width_of(definition, state.objects.get(name, [None])[0]) in ("none", "other")
+        ]
+        if unlike and state.has_table(table):
+            problems.append(
+                f"A table {table} is there, and is not TimeTracker's: expected none of that name, or one with the"
+                f" columns {', '.join(unlike)}. ALTER TABLE {state.qualified(table)} RENAME TO {table}_of_others"
+            )
+    if problems:
+        raise MigrationFailedError(*problems, "Nothing in the database was changed: mend that, then start again")
 
 
 def is_pooled(connection, state: State) -> bool:

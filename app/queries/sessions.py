@@ -57,12 +57,27 @@ def signed_in(cursor: Cursor, token: str, now: datetime) -> SignedIn | None:
 
 
 def begin(cursor: Cursor, user_id: int, now: datetime, user_agent: str, address: str) -> str:
-    """Begin a session of the user at the moment `now` (UTC, no zone) and return its token."""
+    """Begin a session of the user at the moment `now` (UTC, no zone) and return its token.
+
+    While a timer runs it takes over when the user was last seen: signing in does not say what became of the timer.
+    """
     token = secrets.token_urlsafe(32)
     cursor.execute(
         """
         INSERT INTO sign_in_sessions (user_id, token_sha256, created_at, last_seen_at, expires_at, user_agent, address)
-        VALUES (%(user)s, %(hash)s, %(now)s, %(now)s, %(until)s, %(user_agent)s, %(address)s)
+        SELECT users.id, %(hash)s, %(now)s, coalesce(seen.before, %(now)s), %(until)s, %(user_agent)s, %(address)s
+        FROM users
+        LEFT JOIN LATERAL (
+            SELECT
+                coalesce(
+                    (SELECT max(last_seen_at) FROM sign_in_sessions WHERE user_id = users.id),
+                    greatest(max(start_time), CASE WHEN last_login < %(now)s THEN last_login END)
+                ) AS before
+            FROM time_entries
+            WHERE user_id = users.id AND end_time IS NULL
+            HAVING count(*) > 0
+        ) AS seen ON true
+        WHERE users.id = %(user)s
         """,
         {
             "user": user_id,
@@ -86,16 +101,17 @@ def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
 
 def end(cursor: Cursor, token: str) -> None:
     """End the session behind `token`."""
-    cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
+    cursor.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at WHERE token_sha256 = %s", (hash_of(token),))
+    _forget_ended(cursor)
 
 
 def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[Session]:
-    """Return where the user is signed in, last used first; with `now` (UTC, no zone) what has expired is left out."""
+    """Return where the user is signed in at the moment `now` (UTC, no zone; else this one), last used first."""
     cursor.execute(
         """
         SELECT id, created_at, last_seen_at, coalesce(user_agent, ''), coalesce(address, '')
         FROM sign_in_sessions
-        WHERE user_id = %(user)s AND expires_at > coalesce(%(now)s, timezone('utc', now()))
+        WHERE user_id = %(user)s AND expires_at > coalesce(%(now)s, timezone('utc', now())) AND expires_at > last_seen_at
         ORDER BY last_seen_at DESC, id DESC
         """,
         {"user": user_id, "now": now},
@@ -105,18 +121,44 @@ def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[S
 
 def revoke(cursor: Cursor, user_id: int, session_id: int) -> bool:
     """End a session of the user, and tell whether it was there."""
-    cursor.execute("DELETE FROM sign_in_sessions WHERE id = %s AND user_id = %s", (session_id, user_id))
-    return cursor.rowcount == 1
+    cursor.execute(
+        "UPDATE sign_in_sessions SET expires_at = last_seen_at WHERE id = %s AND user_id = %s AND expires_at > last_seen_at",
+        (session_id, user_id),
+    )
+    was_there = cursor.rowcount == 1
+    _forget_ended(cursor)
+    return was_there
 
 
 def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = None) -> int:
     """End all sessions of the user, but perhaps the one that asks for it, and return how many there were."""
     cursor.execute(
-        "DELETE FROM sign_in_sessions WHERE user_id = %s AND id IS DISTINCT FROM %s", (user_id, except_session_id)
+        """
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE user_id = %s AND id IS DISTINCT FROM %s AND expires_at > last_seen_at
+        """,
+        (user_id, except_session_id),
     )
-    return cursor.rowcount
+    ended = cursor.rowcount
+    _forget_ended(cursor)
+    return ended
 
 
 def forget_expired(cursor: Cursor, now: datetime) -> None:
     """Delete the sessions that had expired by the moment `now` (UTC, no zone)."""
-    cursor.execute("DELETE FROM sign_in_sessions WHERE expires_at <= %s", (now,))
+    cursor.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at WHERE expires_at <= %s", (now,))
+    _forget_ended(cursor)
+
+
+def _forget_ended(cursor: Cursor) -> None:
+    """Delete what has ended; while a timer of the user runs the row stays, for it tells the last activity."""
+    cursor.execute(
+        """
+        DELETE FROM sign_in_sessions
+        WHERE expires_at <= last_seen_at
+            AND NOT EXISTS (
+                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
+            )
+        """
+    )

@@ -1,11 +1,494 @@
-"""Time entries, by day: the front page."""
+"""Time entries, by day: the front page; and each entry typed, edited, deleted and brought back."""
 
-from flask import Blueprint, render_template
+import re
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from babel.numbers import get_currency_symbol
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from psycopg2.errors import ForeignKeyViolation
+from psycopg2.extensions import cursor as Cursor
+
+from app import db, formats, security, tags, timekeeping
+from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
+from app.queries import entry_pages, projects, submitted_forms, tasks, time_entries
+from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
+from app.queries.time_entries import Entry, Overlap
+from app.spans import Span, SpanError, shown, span_of, which
 
 blueprint = Blueprint("entries", __name__)
 
+ID = "<int(max=2147483647):entry_id>"
+INVOICED = "This entry is on an invoice, so it stays as it is. Cancel the invoice first."
+EPOCH = datetime(1970, 1, 1)
+
+
+class Day(NamedTuple):
+    """The entries of a local day, and what all of that day count, also those on another page."""
+
+    day: date
+    entries: list[ListedEntry]
+    minutes: int
+    is_whole: bool
+
+
+class Written(NamedTuple):
+    """The times of an entry as they are shown; it ends `over` days after the day in which it starts."""
+
+    start: str
+    end: str | None
+    over: int
+
+
+# --- The list ---
+
 
 @blueprint.get("/")
-def page() -> str:
-    """Entries."""
-    return render_template("entries/page.html")
+def page() -> ResponseReturnValue:
+    """Entries of the viewer, or for administrators of the user in ?user=, by day and the newest first."""
+    user_id, username = _whose()
+    filters = _filters()
+    bounds = _bounds()
+    before, after = _key("before"), _key("after")
+    cursor = db.cursor()
+    found = entry_pages.read(cursor, user_id, filters, bounds, security.now(), before, after)
+    if after and not found.has_newer:  # the newest are shown as the first page shows them
+        after = None
+        found = entry_pages.read(cursor, user_id, filters, bounds, security.now())
+    return render_template(
+        "entries/page.html",
+        page=found,
+        days=_days(found),
+        username=username,
+        filters=filters,
+        is_filtered=any(value not in ("", None) for value in filters),
+        older=_place(found.entries[-1].key) if found.entries and found.has_older else None,
+        newer=_place(found.entries[0].key) if found.entries and found.has_newer else None,
+        today=_today(),
+        currency=get_currency_symbol(security.current_settings().currency, locale=formats.LANGUAGE),
+        shown_notes=entry_pages.SHOWN_NOTES,
+        tags_of=tags.split,
+        written=_written,
+        address=_address,
+    )
+
+
+def _whose() -> tuple[int, str | None]:
+    """Return whose entries are asked for, by id, and by name where they are another's."""
+    if "user" not in request.args:
+        return security.viewer().id, None
+    asked = _number("user")
+    if asked == security.viewer().id:
+        return asked, None
+    username = entry_pages.username(db.cursor(), asked) if security.viewer().is_admin and asked else None
+    if username is None:
+        abort(404)
+    return asked, username
+
+
+def _filters() -> Filters:
+    text = "".join(character for character in request.args.get("q", "") if character.isprintable())
+    filters = Filters(text.strip()[:LONGEST_SEARCH], _number("project"), _number("task"))
+    if "day" not in request.args:
+        return filters
+    try:
+        day = date.fromisoformat(request.args["day"])
+        since, until = timekeeping.days_from(day, 1, security.zone()).bounds
+    except (ValueError, OverflowError):
+        abort(404)
+    return filters._replace(since=since, until=until)
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name, "")
+    if not text:
+        return None
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**31:
+        abort(404)
+    return int(text)
+
+
+def _key(name: str) -> Key | None:
+    """Read the place of a page: microseconds since 1970 and an id."""
+    found = re.fullmatch(r"(-?[0-9]{1,17})-([0-9]{1,10})", request.args.get(name, ""))
+    if found is None:
+        return None
+    try:
+        return Key(EPOCH + timedelta(microseconds=int(found[1])), min(int(found[2]), 2**31 - 1))
+    except OverflowError:
+        abort(404)
+
+
+def _place(key: Key) -> str:
+    return f"{(key.start - EPOCH) // timedelta(microseconds=1)}-{key.id}"
+
+
+def _address(**changes: object) -> str:
+    """Return the address of this list with other filters; of another filter the first page."""
+    kept = {name: request.args[name] for name in ("user", "q", "project", "task", "day") if request.args.get(name)}
+    return url_for("entries.page", **{**kept, **changes})
+
+
+def _today() -> date:
+    return timekeeping.to_local(security.now(), security.zone()).date()
+
+
+def _bounds() -> Bounds:
+    today = _today()
+    week = timekeeping.days_from(timekeeping.monday_of(today), 7, security.zone()).bounds
+    return Bounds(week[today.weekday()], week[today.weekday() + 1], week[0], week[7])
+
+
+def _days(found: entry_pages.Page) -> list[Day]:
+    beside: dict[date, list[int]] = {}
+    for entry in found.beside:
+        beside.setdefault(formats.local_day(entry.start), []).append(entry.minutes)
+    days = []
+    for day, listed in groupby(found.entries, key=lambda entry: formats.local_day(entry.start)):
+        entries = list(listed)
+        others = beside.get(day, [])
+        days.append(Day(day, entries, sum(entry.minutes for entry in entries) + sum(others), not others))
+    return days
+
+
+def _written(start: datetime, end: datetime | None) -> Written:
+    """Return how the times of an entry are written; a time that comes twice with the name of its zone."""
+    over = (formats.local_day(end) - formats.local_day(start)).days if end else 0
+    return Written(_written_time(start), _written_time(end) if end else None, over)
+
+
+def _written_time(moment: datetime) -> str:
+    zone = security.zone()
+    if which(moment, zone) is None:
+        return formats.clock(moment)
+    return f"{formats.clock(moment)} {timekeeping.to_local(moment, zone):%Z}"
+
+
+# --- An entry by hand ---
+
+
+@blueprint.get("/entries/new")
+def add() -> ResponseReturnValue:
+    """The form for an entry that was not timed."""
+    form = EntryForm(formdata=None, day=_today(), billable=True, zone=security.zone().key)
+    return _form_page(form, None)
+
+
+@blueprint.post("/entries")
+def create() -> ResponseReturnValue:
+    """Add an entry that was typed."""
+    form = EntryForm(with_instead(request.form))
+    span = _span_typed(form, None)
+    if span is None or not _checked_choices(db.cursor(), form, None):
+        return _form_page(form, None), 422
+    viewer, token, others = security.viewer(), _token(), None
+    try:
+        with db.change() as cursor:
+            if token is None or submitted_forms.is_first(cursor, token, viewer.id):
+                entry_id = time_entries.insert(cursor, viewer.id, *_columns(form, span, _credited(span)))
+                others = time_entries.overlapping(cursor, viewer.id, span.start, span.end, entry_id)
+    except ForeignKeyViolation:
+        return _choice_is_gone(form, None)
+    if others is not None:
+        _tell("Added", span, others)
+    return _back()
+
+
+# --- Editing ---
+
+
+@blueprint.get(f"/entries/{ID}/edit")
+def edit(entry_id: int) -> ResponseReturnValue:
+    """The form of an entry; with the header X-Part alone, for a script that puts it into the list."""
+    entry = _visible(db.cursor(), entry_id)
+    if time_entries.is_invoiced(db.cursor(), entry_id):
+        return _refusal(INVOICED)
+    return _form_page(_form_of(entry), entry)
+
+
+@blueprint.post(f"/entries/{ID}/edit")
+def save(entry_id: int) -> ResponseReturnValue:
+    """Change an entry, unless somebody else did meanwhile."""
+    form = EntryForm(with_instead(request.form))
+    gone = time_entries.deleted(db.cursor(), entry_id)
+    if gone and _may_see(gone.user_id):
+        return _refusal("This entry was deleted meanwhile.", entry_id)
+    entry = _visible(db.cursor(), entry_id)
+    if time_entries.is_invoiced(db.cursor(), entry_id):
+        return _refusal(INVOICED)
+    if form.version.data != entry.version:
+        form.version.data = entry.version
+        return _form_page(form, entry, is_stale=True), 409
+    span = _span_typed(form, entry)
+    if span is None or not _checked_choices(db.cursor(), form, entry):
+        return _form_page(form, entry), 422
+
+    is_moved = span != (entry.start, entry.end)
+    credited = _credited(span) if is_moved else entry.duration_seconds
+    others: list[Overlap] = []
+    try:
+        with db.change() as cursor:
+            time_entries.lock(cursor, entry_id)
+            is_same = time_entries.get(cursor, entry_id) == entry and not time_entries.is_invoiced(cursor, entry_id)
+            if is_same:
+                time_entries.update(cursor, entry_id, *_columns(form, span, credited))
+            if is_same and is_moved and entry.user_id and span.end:
+                others = time_entries.overlapping(cursor, entry.user_id, span.start, span.end, entry_id)
+    except ForeignKeyViolation:
+        return _choice_is_gone(form, entry)
+    if not is_same:
+        return save(entry_id)  # which finds what it was changed to in this very moment
+    if is_moved and span.end:
+        _tell("Saved", span, others)
+    return _back()
+
+
+# --- Deleting, and bringing back ---
+
+
+@blueprint.post(f"/entries/{ID}/delete")
+def delete(entry_id: int) -> ResponseReturnValue:
+    """Delete an entry, and offer to bring it back. A second time does nothing."""
+    with db.change() as cursor:
+        time_entries.lock(cursor, entry_id)
+        entry = time_entries.get(cursor, entry_id)
+        gone = time_entries.deleted(cursor, entry_id)
+        if entry is None and gone and _may_see(gone.user_id):
+            is_deleted = is_invoiced = False
+        else:
+            entry = _visible(cursor, entry_id)
+            is_invoiced = time_entries.is_invoiced(cursor, entry_id)
+            is_deleted = not is_invoiced
+        if is_deleted:
+            time_entries.delete(cursor, entry_id, security.viewer().id)
+    if is_invoiced:
+        return _refusal(INVOICED)
+    if is_deleted:
+        name = _shortened(entry.notes or entry.project or "an entry without notes")
+        flash({"text": f"Deleted: {name}", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
+    return _back()
+
+
+@blueprint.post(f"/entries/{ID}/restore")
+def restore(entry_id: int) -> ResponseReturnValue:
+    """Bring back an entry that was deleted. A second time does nothing."""
+    is_single = security.current_settings().single_active_timer
+    is_refused = False
+    try:
+        with db.change() as cursor:
+            gone = time_entries.deleted(cursor, entry_id)
+            if gone is None:
+                _visible(cursor, entry_id)
+            elif not _may_see(gone.user_id):
+                abort(404)
+            elif gone.is_running and is_single and gone.user_id and time_entries.one_runs(cursor, gone.user_id):
+                is_refused = True
+            else:
+                time_entries.restore(cursor, entry_id)
+    except ForeignKeyViolation:
+        return _refusal("Its project, its task or its user was deleted since, so it cannot come back.")
+    if is_refused:
+        return _refusal("Another timer runs. Stop it first, then bring this one back.", entry_id)
+    return _back()
+
+
+# --- What the views share ---
+
+
+def _may_see(user_id: int | None) -> bool:
+    return security.viewer().is_admin or user_id == security.viewer().id
+
+
+def _visible(cursor: Cursor, entry_id: int) -> Entry:
+    entry = time_entries.get(cursor, entry_id)
+    if entry is None or not _may_see(entry.user_id):
+        abort(404)
+    return entry
+
+
+def _form_of(entry: Entry) -> EntryForm:
+    zone = security.zone()
+    start = shown(entry.start, zone)
+    return EntryForm(
+        formdata=None,
+        notes=entry.notes or "",
+        project=entry.project_id,
+        task=entry.task_id,
+        tags=entry.tags,
+        billable=entry.billable,
+        day=start.date(),
+        start=start.time(),
+        start_second=_word(which(entry.start, zone)),
+        end=shown(entry.end, zone).time() if entry.end else None,
+        end_second=_word(which(entry.end, zone)) if entry.end else "",
+        zone=zone.key,
+        version=entry.version,
+    )
+
+
+def _span_typed(form: EntryForm, entry: Entry | None) -> Span | None:
+    """Return the span that the form says; None after putting what is wrong beside the fields."""
+    is_valid = form.validate()
+    is_running = entry is not None and entry.end is None
+    is_open = form.end.data is None and form.duration.data is None
+    if is_open and not is_running and not form.end.errors and not form.duration.errors:
+        form.end.errors = ["Give an end or a duration."]
+        is_valid = False
+    if not is_valid:
+        return None
+    typed = form.typed()
+    if is_running:
+        typed = typed._replace(end=None, minutes=None)
+    kept = Span(entry.start, entry.end) if entry else None
+    zone = timekeeping.time_zone(form.zone.data or "") or security.zone()
+    try:
+        span = span_of(typed, zone, security.now(), kept)
+        if is_running and span != kept:
+            _check_running_start(span.start)
+    except SpanError as error:
+        field = form["duration" if error.field == "minutes" else error.field]
+        field.errors, field.instead, field.twice = [str(error)], error.instead, error.twice
+        return None
+    return span
+
+
+def _check_running_start(start: datetime) -> None:
+    if start > security.now():
+        raise SpanError("start", "A running timer cannot start in the future.")
+    if security.now() - start > timekeeping.LONGEST_ENTRY:
+        raise SpanError("day", f"One entry lasts at most {timekeeping.LONGEST_ENTRY.days} days.")
+
+
+def _checked_choices(cursor: Cursor, form: EntryForm, entry: Entry | None) -> bool:
+    """Tell whether project and task go together, after taking over the project of a task that came without one.
+
+    What is archived or done can be kept, but not chosen anew.
+    """
+    if form.task.data and not form.project.data:
+        form.project.data = time_entries.project_of_task(cursor, form.task.data)
+    if form.task.data and not (form.project.data and tasks.belongs(cursor, form.task.data, form.project.data)):
+        form.task.errors = ["That task belongs to another project."]
+        return False
+    kept = entry.project_id if entry else None
+    if form.project.data and form.project.data != kept and not time_entries.may_choose(cursor, form.project.data):
+        form.project.errors = ["That project is archived or gone. Choose another one."]
+        return False
+    return True
+
+
+def _credited(span: Span) -> int | None:
+    if span.end is None:
+        return None
+    return timekeeping.credited_seconds(span.start, span.end, security.current_settings().rounding_minutes)
+
+
+def _columns(form: EntryForm, span: Span, credited: int | None) -> tuple[Any, ...]:
+    """Return what `insert` and `update` write, in their order."""
+    return (
+        form.project.data,
+        form.task.data,
+        span.start,
+        span.end,
+        credited,
+        (form.notes.data or "").strip() or None,
+        form.tags.data,
+        form.billable.data,
+    )
+
+
+def _tell(done: str, span: Span, others: list[Overlap]) -> None:
+    """Say which times were written, over midnight or not, and with which other entries they overlap."""
+    written = _written(span.start, span.end)
+    over = {0: "", 1: " the next day"}.get(written.over, f" {written.over} days later")
+    credited = formats.hours((_credited(span) + 30) // 60)
+    flash(f"{done}: {written.start} to {written.end}{over} = {credited}", "saved")
+    if others:
+        names = ", ".join(
+            f"“{_shortened(other.notes or other.project or 'no notes')}” "
+            f"{formats.clock(other.start)} to {formats.clock(other.end) if other.end else 'now'}"
+            for other in others
+        )
+        flash(f"It was saved, but takes time that is also in {names}", "overlap")
+
+
+def _back() -> ResponseReturnValue:
+    return redirect(security.safe_next(request.form.get("next")), 303)
+
+
+def _choice_is_gone(form: EntryForm, entry: Entry | None) -> ResponseReturnValue:
+    form.project.errors = ["The project or the task was deleted just now. Choose another one."]
+    return _form_page(form, entry), 409
+
+
+def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> str:
+    """Return the form as a page of its own, or alone for a script that puts it into the list."""
+    _offer_choices(form, entry)
+    return render_template(
+        "entries/_form.html" if _is_part() else "entries/form.html",
+        form=form,
+        entry=entry,
+        is_stale=is_stale,
+        next=_next(),
+        written=_written,
+    )
+
+
+def _offer_choices(form: EntryForm, entry: Entry | None) -> None:
+    """Offer active projects and their open tasks, and what the entry has, be it archived or done."""
+    names = {
+        project.id: _project_name(project.name, project.client)
+        for project in projects.choices(db.cursor(), security.viewer().id)
+    }
+    offered = [(task.id, task.name, task.project_id) for task in tasks.choices(db.cursor())]
+    if entry and entry.project_id:
+        names.setdefault(entry.project_id, _project_name(entry.project, entry.client))
+    if entry and entry.task_id and entry.task_id not in [task[0] for task in offered]:
+        offered.append((entry.task_id, entry.task, entry.project_id))
+    groups: dict[str, list[tuple[int | str, str]]] = {"": [("", "No task")]}
+    for task_id, name, project_id in offered:
+        groups.setdefault(names.get(project_id, "Other projects"), []).append((task_id, name))
+    form.project.choices = [("", "No project"), *names.items()]
+    form.task.choices = groups
+
+
+def _project_name(name: str | None, client: str | None) -> str:
+    return f"{name} \N{EN DASH} {client}"
+
+
+def _refusal(sentence: str, restorable: int | None = None) -> ResponseReturnValue:
+    """Return the answer 409, with a button where the entry can be brought back."""
+    template = "entries/_refusal.html" if _is_part() else "entries/refusal.html"
+    return render_template(template, sentence=sentence, restorable=restorable, next=_next()), 409
+
+
+def _is_part() -> bool:
+    """Tell whether a script asks, which puts the answer into the list."""
+    return request.headers.get("X-Part") == "form"
+
+
+def _next() -> str:
+    """Return where to go after the form: whence one came."""
+    if request.method == "POST":
+        return security.safe_next(request.form.get("next"))
+    referrer = request.referrer or ""
+    path = referrer[len(request.host_url) - 1 :] if referrer.startswith(request.host_url) else None
+    return url_for("entries.page") if path and path.startswith("/entries/") else security.safe_next(path)
+
+
+def _token() -> UUID | None:
+    try:
+        return UUID(request.form.get("token", ""))
+    except ValueError:
+        return None
+
+
+def _word(second: bool | None) -> str:
+    return {False: "first", True: "second"}.get(second, "")
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:59]}…"

@@ -1,14 +1,56 @@
-"""The state of the system, and figures for Prometheus. For administrators."""
+"""The state of the system, for administrators."""
 
-from flask import Blueprint, render_template
+from datetime import date, timedelta
 
-from app.security import for_admins
+from flask import Blueprint, Response, abort, current_app, render_template
 
-blueprint = Blueprint("system", __name__)
+from app import charts, db, security
+from app.queries import analytics, system
+from startup import __version__, migrations
+
+MOST_TABLES = 10
+MOST_STATEMENTS = 10
+MOST_FINDINGS = 100
+DAYS = 90
+
+blueprint = Blueprint("system", __name__, url_prefix="/system")
 
 
-@blueprint.get("/system")
-@for_admins
+@blueprint.get("")
+@security.for_admins
 def page() -> str:
-    """System."""
-    return render_template("system/page.html")
+    """Show the schema, the migrations, the report of an adoption and what the server counts."""
+    verification, verified_at = current_app.extensions["readiness"].verification(db.connection())
+    cursor = db.cursor()
+    applied = system.migrations(cursor)
+    known = {migration.id for migration in applied}
+    findings, finding_count = system.adoption_report(cursor, MOST_FINDINGS)
+    return render_template(
+        "system/page.html",
+        verification=verification,
+        verified_at=verified_at.replace(tzinfo=None),
+        version=__version__,
+        applied=applied,
+        pending=[file.id for file in migrations.read_folder() if file.id not in known],
+        findings=findings,
+        more_findings=finding_count - len(findings),
+        database=system.database(cursor),
+        tables=system.biggest_tables(cursor, MOST_TABLES),
+        statements=system.slowest_statements(cursor, MOST_STATEMENTS),
+        settings=security.current_settings(),
+        series=analytics.series(cursor, _since()),
+    )
+
+
+@blueprint.get("/chart/<metric>.svg")
+@security.for_admins
+def chart(metric: str) -> Response:
+    """Draw the figures of one metric over the last days."""
+    points = analytics.series(db.cursor(), _since()).get(metric)
+    if points is None:
+        abort(404)
+    return charts.answer(charts.line(metric, [(f"{day:%Y-%m-%d}", value) for day, value in points]))
+
+
+def _since() -> date:
+    return security.now().date() - timedelta(days=DAYS)

@@ -1,11 +1,224 @@
-"""The week as a grid: projects and tasks by seven days."""
+"""The week as a grid: what one works on by seven days."""
 
-from flask import Blueprint, render_template
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
-blueprint = Blueprint("week", __name__)
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from psycopg2.extensions import cursor as Cursor
+
+from app import db, formats, grid, security, timekeeping
+from app.grid import Change
+from app.queries import projects, tasks, time_entries, week
+from app.queries.week import Cell, Named, Work
+from app.timekeeping import AbsentTimeError, Days
+
+# Where time goes that was typed without saying when: after what is there, or from the morning on.
+MORNING = time(9)
+MOST_ROWS = 100
+FIRST_MONDAY, LAST_MONDAY = date(1970, 1, 5), date(2999, 12, 23)
+
+NOTHING = Cell(0, 0, None, False)
+
+blueprint = Blueprint("week", __name__, url_prefix="/week")
 
 
-@blueprint.get("/week")
-def page() -> str:
-    """Week."""
-    return render_template("week/page.html")
+class Row(NamedTuple):
+    """A row of the grid."""
+
+    work: Work
+    named: Named
+    cells: list[Cell]
+
+
+class ConflictError(Exception):
+    """A cell cannot become what was asked for; `errors` are the sentences by the names of the fields."""
+
+    def __init__(self, errors: dict[str, str]):
+        super().__init__(errors)
+        self.errors = errors
+
+
+@blueprint.get("")
+def page() -> ResponseReturnValue:
+    """Show the week of today."""
+    return _page(_monday(timekeeping.to_local(security.now(), security.zone()).date()))
+
+
+@blueprint.get("/<monday>")
+def of(monday: str) -> ResponseReturnValue:
+    """Show the week of a day, such as 2026-03-23. With ?rows=last also the rows of the week before it."""
+    return _page(_monday(_day(monday)))
+
+
+@blueprint.post("/<monday>")
+def save(monday: str) -> ResponseReturnValue:
+    """Write what was typed, all of it or nothing."""
+    days = timekeeping.days_from(_monday(_day(monday)), grid.DAYS, security.zone())
+    changes, errors, rows = grid.read(request.form)
+    rows = [work for work in rows if work[0] or work[1]][:MOST_ROWS]
+    if errors:
+        return _page(days.days[0], rows, errors), 422
+    try:
+        with db.change() as cursor:
+            _apply(cursor, changes, days)
+    except ConflictError as conflict:
+        return _page(days.days[0], rows, conflict.errors), 409
+    if changes:
+        flash(f"Saved {formats.hours(sum(change.wanted for change in changes))} in {_cells(len(changes))}.", "done")
+    kept = [grid.row_name(work) for work in rows]
+    return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept), 303)
+
+
+def _cells(count: int) -> str:
+    return "one cell" if count == 1 else f"{count} cells"
+
+
+def _day(text: str) -> date:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        abort(404)
+    if not FIRST_MONDAY <= day <= LAST_MONDAY:
+        abort(404)
+    return day
+
+
+def _monday(day: date) -> date:
+    return min(max(timekeeping.monday_of(day), FIRST_MONDAY), LAST_MONDAY)
+
+
+# --- The page ---
+
+
+def _page(monday: date, extra: list[Work] | None = None, errors: dict[str, str] | None = None) -> str:
+    cursor, user_id = db.cursor(), security.viewer().id
+    days = timekeeping.days_from(monday, grid.DAYS, security.zone())
+    cells = week.cells(cursor, user_id, days.bounds, security.now())
+    wanted = {work for work, _ in cells} | {*(extra or []), *_asked_for()}
+    if request.args.get("rows") == "last":
+        before = timekeeping.days_from(monday - timedelta(days=grid.DAYS), grid.DAYS, security.zone())
+        wanted |= set(week.works(cursor, user_id, before.bounds[0], before.bounds[-1]))
+    named = week.names(cursor, wanted)
+    rows = [Row(work, named[work], [cells.get((work, day), NOTHING) for day in range(grid.DAYS)]) for work in named]
+    rows.sort(key=_by_name)
+    totals = [sum(row.cells[day].minutes for row in rows) for day in range(grid.DAYS)]
+    return render_template(
+        "week/page.html",
+        days=days.days,
+        today=timekeeping.to_local(security.now(), security.zone()).date(),
+        rows=rows,
+        totals=totals,
+        total=sum(totals),
+        typed=request.form if request.method == "POST" else {},
+        errors=errors or {},
+        row_name=grid.row_name,
+        field_name=grid.field_name,
+        projects=projects.choices(cursor, user_id),
+        tasks=tasks.choices(cursor),
+        earlier=_beside(monday, -grid.DAYS),
+        later=_beside(monday, grid.DAYS),
+    )
+
+
+def _asked_for() -> list[Work]:
+    """The rows that the address names, and the one that is added by the two selects."""
+    found = [grid.work_of(name) for name in request.args.getlist("row")[:MOST_ROWS]]
+    if request.args.get("project") or request.args.get("task"):
+        found.append(_added(request.args.get("project", ""), request.args.get("task", "")))
+    return [work for work in found if work is not None]
+
+
+def _added(project: str, task: str) -> Work | None:
+    work = grid.work_of(f"{project or 0}-{task or 0}")
+    if work is not None and work[1] is not None:  # a task says which project it is of
+        return (time_entries.project_of_task(db.cursor(), work[1]), work[1])
+    return work
+
+
+def _by_name(row: Row) -> tuple[bool | str, ...]:
+    named = row.named
+    return (
+        named.project is None,
+        (named.project or "").lower(),
+        (named.client or "").lower(),
+        (named.task or "").lower(),
+    )
+
+
+def _beside(monday: date, days: int) -> date | None:
+    return monday + timedelta(days=days) if FIRST_MONDAY <= monday + timedelta(days=days) <= LAST_MONDAY else None
+
+
+# --- Writing ---
+
+
+def _apply(cursor: Cursor, changes: list[Change], days: Days) -> None:
+    """Make the changes, the cells as they are now being compared with what was shown. Raises ConflictError."""
+    user_id = security.viewer().id
+    week.hold(cursor, user_id)
+    cells = week.cells(cursor, user_id, days.bounds, security.now())
+    named = week.names(cursor, {change.work for change in changes})
+    errors = {}
+    for change in changes:
+        cell = cells.get((change.work, change.day), NOTHING)
+        problem = _problem(cursor, change, cell, named.get(change.work))
+        if problem:
+            errors[grid.field_name(change.work, change.day)] = problem
+        elif cell.minutes != _counted(change):  # else it was sent twice
+            _write(cursor, change, cell, named[change.work], days)
+    if errors:
+        raise ConflictError(errors)
+
+
+def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None) -> str | None:
+    """Say why the cell cannot become what was asked for; None where it can."""
+    if cell.minutes == _counted(change):
+        return None
+    if cell.is_running:
+        return "A timer runs in this cell. Stop it first."
+    if cell.minutes != change.shown:
+        return f"It was changed to {formats.hours(cell.minutes)} meanwhile. Type it once more if you mean it."
+    if cell.count > 1:
+        return "There are several entries in this cell. Open the day to change them."
+    if cell.entry_id and time_entries.is_invoiced(cursor, cell.entry_id):
+        return "It is on an invoice, so it stays as it is."
+    if not cell.count and (named is None or not named.is_open):
+        return "The project is archived, or no longer there. Choose another one."
+    return None
+
+
+def _counted(change: Change) -> int:
+    """Return the minutes that the cell will show: what was typed, rounded as the settings say."""
+    day = datetime.combine(date.min, time.min)
+    seconds = timekeeping.credited_seconds(
+        day, day + timedelta(minutes=change.wanted), security.current_settings().rounding_minutes
+    )
+    return seconds // 60
+
+
+def _write(cursor: Cursor, change: Change, cell: Cell, named: Named, days: Days) -> None:
+    viewer, rounding = security.viewer(), security.current_settings().rounding_minutes
+    length = timedelta(minutes=change.wanted)
+    if cell.entry_id and not change.wanted:
+        time_entries.delete(cursor, cell.entry_id, viewer.id)
+    elif cell.entry_id:
+        entry = time_entries.get(cursor, cell.entry_id)
+        end = entry.start + length
+        week.set_end(cursor, entry.id, end, timekeeping.credited_seconds(entry.start, end, rounding))
+    else:
+        start = _beginning(cursor, viewer.id, change.day, days)
+        credited = timekeeping.credited_seconds(start, start + length, rounding)
+        time_entries.insert(
+            cursor, viewer.id, *change.work, start, start + length, credited, None, None, named.billable
+        )
+
+
+def _beginning(cursor: Cursor, user_id: int, day: int, days: Days) -> datetime:
+    """Return when an entry of that day begins (UTC, no zone): after the last one, or in the morning."""
+    try:
+        morning = timekeeping.to_stored(datetime.combine(days.days[day], MORNING), security.zone(), second=False)
+    except AbsentTimeError as absent:
+        morning = timekeeping.to_stored(absent.after, security.zone(), second=False)
+    last = week.last_end(cursor, user_id, days.bounds[day], days.bounds[day + 1])
+    return last if last and morning < last < days.bounds[day + 1] else morning

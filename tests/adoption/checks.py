@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adoption.traits import NOW, SEVEN, Moment, Number, Rows, Trait, expected_rows
-from installation import contents_of
+from installation import contents_of, migration_files
 from psycopg2 import sql
 
 from startup.verification import verify
@@ -24,7 +24,12 @@ COLUMNS = (
 )
 
 # What adoption and yoyo put beside what was there.
-BOOKKEEPING = re.compile(r"_yoyo_\w+|yoyo_\w+|startup_\w+|app_secrets|adoption_\w+|analytics|migration_hashes")
+MADE = {
+    table
+    for file in migration_files()
+    for table in re.findall(r"^CREATE TABLE IF NOT EXISTS (\w+)", file.read_text("ascii"), re.MULTILINE)
+}
+BOOKKEEPING = re.compile(rf"_?yoyo_\w+|(?:{'|'.join(sorted(MADE - {*SEVEN}))})(?:_id_seq)?")
 # The columns that a row cannot do without.
 TRIAL = """
 INSERT INTO users (username) VALUES ('a trial of adoption');

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -22,10 +22,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from parts import program
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 from werkzeug.test import TestResponse
 
-from app import create_app
+from app import create_app, db
 from app.queries import sessions
+from startup.connection import connect
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,6 +113,48 @@ def close_database(server) -> Callable[..., contextlib.AbstractContextManager[No
         server.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
 
     return closed
+
+
+# --- What is asked of the database ---
+
+
+class RecordingCursor(Cursor):
+    """A cursor that notes what it sends."""
+
+    sent: ClassVar[list[str]] = []
+
+    def execute(self, query, vars=None):
+        self.sent.append(" ".join(str(query).split()))
+        return super().execute(query, vars)
+
+    def executemany(self, query, vars_list):
+        raise AssertionError("executemany sends a statement for each row, uncounted: use execute")
+
+
+@pytest.fixture
+def count_statements(monkeypatch) -> Callable[[], contextlib.AbstractContextManager[list[str]]]:
+    """Return a context manager that gives the statements which the app sends meanwhile, BEGIN and COMMIT among them.
+
+    They are noted where psycopg2 sends them. The app's connections are in autocommit mode, which is asserted, so
+    nothing is sent besides. Making a connection is not counted: let a request go before.
+    """
+
+    def recording(conninfo: str) -> Connection:
+        made = connect(conninfo)
+        assert made.autocommit
+        made.cursor_factory = RecordingCursor
+        return made
+
+    monkeypatch.setattr(db, "connect", recording)
+
+    @contextlib.contextmanager
+    def counted() -> Iterator[list[str]]:
+        RecordingCursor.sent.clear()
+        sent: list[str] = []
+        yield sent
+        sent += RecordingCursor.sent
+
+    return counted
 
 
 # --- What people see ---

@@ -39,6 +39,15 @@ ROWS = {
         INSERT INTO invoice_items (invoice_id, description, quantity, unit_price, total_amount, created_at)
         SELECT id, 'item ' || id, 1.5, 10, 15, '2023-01-01' FROM invoices""",
     "analytics": "INSERT INTO analytics (day, metric, value) VALUES ('2023-01-01', 'entries', 2)",
+    "sign_in_credentials": """
+        INSERT INTO sign_in_credentials (user_id, password_hash, changed_at)
+        SELECT id, 'no hash', '2023-01-01' FROM users""",
+    "sign_in_sessions": """
+        INSERT INTO sign_in_sessions (user_id, token_sha256, created_at, last_seen_at, expires_at)
+        SELECT id, sha256(id::text::bytea), '2023-01-01', '2023-01-01', '2023-02-01' FROM users""",
+    "deleted_time_entries": """
+        INSERT INTO deleted_time_entries (id, entry, deleted_at)
+        SELECT 1000 + id, to_jsonb(projects), '2023-01-01' FROM projects""",
 }
 
 

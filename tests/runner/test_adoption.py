@@ -21,6 +21,8 @@ from installation import (
 )
 
 MIGRATIONS = [path.stem for path in migration_files()]
+BUILDS = [path.stem for path in migration_files() if "-- transactional: false" in path.read_text("ascii")]
+TRANSACTIONAL = [id for id in MIGRATIONS if id not in BUILDS]
 OLD = "tests/legacy/04-v105-sql-4tables.sql"
 EMPTY = "tests/legacy/13-v121-half-init-empty.sql"
 CLOSING = "The database was not adopted, and nothing in it was changed"
@@ -76,7 +78,7 @@ class TestAnAdoption:
     def test_marks_every_file_as_yoyo_would_and_is_not_done_twice(self, database, run_runner, load_sql, file):
         load_sql(database, file)
         assert is_adopted(result := run_runner("migrate", database=database))
-        assert re.findall(r"Applied (\d{4}-\S+)", result.stderr) == MIGRATIONS
+        assert re.findall(r"Applied (\d{4}-\S+)", result.stderr) == [*TRANSACTIONAL, *BUILDS]
         assert yoyo(database, "apply", "--batch").returncode == 0
         settled = contents_of(database)
         result = run_runner("migrate", database=database)
@@ -215,6 +217,53 @@ class TestARefusal:
 
 
 @pytest.mark.only_pg("pg18")
+class TestATableOfAnotherProgramWithANameOfOurs:
+    """Those of the document are adopted; the others would be filled with rows of two programs."""
+
+    FOREIGN = "CREATE TABLE submitted_forms (id UUID PRIMARY KEY, form TEXT NOT NULL)"
+    PROBLEM = "error: A table submitted_forms is there, and is not TimeTracker's: expected none of that name, or one"
+    REMEDY = "ALTER TABLE public.submitted_forms RENAME TO submitted_forms_of_others"
+
+    @pytest.mark.parametrize("command", ["migrate", "plan"])
+    @pytest.mark.parametrize("file", [OLD, None], ids=["the predecessor's", "no tables of TimeTracker"])
+    def test_is_named_and_nothing_is_changed(self, database, run_runner, load_sql, file, command):
+        if file:
+            load_sql(database, file)
+        database.execute(self.FOREIGN)
+        before = contents_of(database)
+        result = run_runner(command, database=database)
+        assert result.returncode == 6
+        assert self.PROBLEM in result.stderr
+        assert self.REMEDY in result.stderr
+        assert contents_of(database) == before
+
+        database.execute(self.REMEDY)
+        result = run_runner("migrate", database=database)
+        assert result.returncode == 0, result.stderr
+        assert ("Adopted the database" in result.stderr) == bool(file)
+        assert database.query("SELECT FROM submitted_forms_of_others") == []
+
+    def test_stops_an_upgrade_before_its_first_file(self, database, installation, run_runner):
+        released = [file for file in MIGRATIONS if file < "0026"]
+        installation.keep(len(released))
+        assert yoyo(database, "apply", folder=installation.folder).returncode == 0
+        database.execute(self.FOREIGN)
+        before = contents_of(database)
+        result = run_runner("migrate", database=database)
+        assert result.returncode == 6
+        assert self.PROBLEM in result.stderr
+        assert contents_of(database) == before
+
+    def test_is_taken_for_ours_where_it_has_every_column(self, migrated, run_runner):
+        """Somebody has lost the ledger and the marks."""
+        migrated.execute("INSERT INTO submitted_forms (token, user_id) SELECT gen_random_uuid(), id FROM users")
+        before = migrated.query("SELECT * FROM submitted_forms")
+        migrated.execute("DROP TABLE _yoyo_migration, _yoyo_log, _yoyo_version, startup_marks")
+        result = run_runner("migrate", database=migrated)
+        assert result.returncode == 0, result.stderr
+        assert migrated.query("SELECT * FROM submitted_forms") == before
+
+
 class TestTheReport:
     def test_is_told_by_the_start_that_adopts_each_step_at_its_level(self, old, installation):
         installation.add("reports", REPORTS)

@@ -82,6 +82,29 @@ ROWS = {
         INSERT INTO invoice_items (invoice_id, description, quantity, unit_price, total_amount, created_at)
         VALUES (1, 'Kick-off', 1.5, 125.50, 188.25, '2024-02-01')""",
     "analytics": "INSERT INTO analytics (day, metric, value) VALUES ('2024-01-01', 'entries', 2)",
+    "sign_in_credentials": """
+        INSERT INTO sign_in_credentials (user_id, password_hash, changed_at) VALUES (1, 'no hash', '2024-01-01')""",
+    "sign_in_invitations": """
+        INSERT INTO sign_in_invitations (token_sha256, user_id, created_at, expires_at, used_at)
+        VALUES ('\\x01', 1, '2024-01-01', '2024-01-08', '2024-01-02'),
+            ('\\x02', 2, '2024-01-01', '2024-01-08', NULL)""",
+    "sign_in_sessions": """
+        INSERT INTO sign_in_sessions (user_id, token_sha256, created_at, last_seen_at, expires_at, user_agent, address)
+        VALUES (1, '\\x01', '2024-01-01', '2024-01-02', '2024-02-01', 'A browser', '192.0.2.1'),
+            (1, '\\x02', '2024-01-01', '2024-01-03', '2024-02-01', NULL, NULL)""",
+    "sign_in_failures": """
+        INSERT INTO sign_in_failures (username, address, failed_at)
+        VALUES ('alice', '192.0.2.1', '2024-01-01'), (NULL, NULL, '2024-01-01')""",
+    "display_preferences": """
+        INSERT INTO display_preferences (user_id, time_format, date_locale, shortcuts)
+        VALUES (1, '12h', 'de', false)""",
+    "submitted_forms": """
+        INSERT INTO submitted_forms (token, user_id, submitted_at)
+        VALUES ('01234567-89ab-4def-8123-456789abcdef', 1, '2024-01-01')""",
+    "deleted_time_entries": """
+        INSERT INTO deleted_time_entries (id, entry, user_id, deleted_by, deleted_at)
+        VALUES (99, '{"id": 99, "notes": "By mistake"}', 1, 3, '2024-01-01'),
+            (98, '{"id": 98}', NULL, NULL, '2024-01-01')""",
 }
 
 
@@ -182,5 +205,9 @@ def rows_by_table(connection) -> dict[str, list[dict]]:
         found = {}
         for table in tables:
             cursor.execute(sql.SQL("SELECT ctid, xmin, * FROM {} ORDER BY ctid").format(sql.Identifier(table)))
-            found[table] = [dict(row) for row in cursor.fetchall()]
+            found[table] = [
+                # Of a memoryview, which bytea is read as, the text is an address.
+                {name: bytes(value) if isinstance(value, memoryview) else value for name, value in row.items()}
+                for row in cursor.fetchall()
+            ]
         return found

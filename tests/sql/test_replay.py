@@ -1,5 +1,8 @@
 """Fresh, older, damaged and current databases all arrive at the same schema, and no row is lost."""
 
+import re
+from collections import deque
+
 import psycopg2
 import pytest
 from installation import ROOT, Installation, migration_files, yoyo
@@ -249,7 +252,7 @@ def test_a_key_that_rows_break_stays_not_valid_and_the_others_are_validated(conn
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS)
         connection.commit()
-        connection.notices.clear()
+        connection.notices = deque()  # psycopg2 shortens a list
         replay(connection)
         cursor.execute(UNPROVEN)
         assert cursor.fetchall() == [("invoice_items_invoice_id_fkey",)]
@@ -311,7 +314,8 @@ def test_tables_of_another_schema_are_left_alone(database, connect, replay):
         replay(connection)
         connection.commit()
         cursor.execute("SELECT FROM pg_tables WHERE schemaname = 'timetracker'")
-        assert cursor.rowcount == 12
+        made = "".join(file.read_text("ascii") for file in MIGRATIONS)
+        assert cursor.rowcount == len(re.findall(r"^CREATE TABLE IF NOT EXISTS ", made, re.MULTILINE))
         cursor.execute("SELECT FROM pg_index WHERE NOT indisvalid")
         assert cursor.rowcount == 2
         cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = 'public'")

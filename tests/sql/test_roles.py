@@ -1,12 +1,13 @@
 """The roles that are shipped as SQL: one that serves and can alter nothing, one that reads and can verify."""
 
 import json
+import re
 import subprocess
 
 import psycopg2
 import pytest
 from background import running
-from installation import ROOT, contents_of
+from installation import ROOT, contents_of, migration_files
 from listeners import closed_port
 from parts import postgres_binaries
 
@@ -24,6 +25,8 @@ ALTERATIONS = [
     "CREATE TRIGGER mine BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()",
     "ALTER POLICY for_the_app ON app_secrets USING (true)",
     "ALTER TABLE app_secrets DISABLE ROW LEVEL SECURITY",
+    "ALTER POLICY for_the_app ON sign_in_credentials USING (true)",
+    "ALTER TABLE sign_in_sessions DISABLE ROW LEVEL SECURITY",
     "INSERT INTO app_secrets (name, value) VALUES ('other', 'known')",
     "DELETE FROM app_secrets",
     "DELETE FROM _yoyo_migration",
@@ -43,17 +46,33 @@ WRITES = [
 
 
 # What the app's own role holds, and no more.
-WRITTEN = [
-    *("users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items", "analytics"),
-    *("sign_in_credentials", "sign_in_invitations", "sign_in_sessions", "sign_in_failures"),
-    *("display_preferences", "submitted_forms", "deleted_time_entries"),
+MADE = [
+    table
+    for file in migration_files()
+    for table in re.findall(r"^CREATE TABLE IF NOT EXISTS (\w+)", file.read_text("ascii"), re.MULTILINE)
 ]
+WRITTEN = [
+    table for table in MADE if table not in ("adoption_report", "migration_hashes", "startup_marks", "app_secrets")
+]
+SIGN_IN = [table for table in MADE if table.startswith("sign_in_")]
+OF_ACCOUNTS = WRITTEN[WRITTEN.index("sign_in_credentials") :]
 BOOKKEEPING = [*YOYO_TABLES, "adoption_report", "migration_hashes", "startup_marks"]
 OF_THE_APP = {
     **dict.fromkeys(WRITTEN, "DELETE INSERT SELECT UPDATE"),
     **dict.fromkeys(BOOKKEEPING, "SELECT"),
     "app_secrets": "SELECT UPDATE",
 }
+
+
+@pytest.fixture
+def filled(migrated, insert_rows, connect):
+    """The same database with rows in every table."""
+    migrated.execute("INSERT INTO users (username) VALUES ('bob'), ('carol')")
+    migrated.execute("INSERT INTO projects (name, client) VALUES ('Garden', 'Example & Sons')")
+    connection = connect(migrated)
+    insert_rows(connection)
+    connection.commit()
+    return migrated
 
 
 @pytest.fixture
@@ -138,6 +157,26 @@ class TestTheApp:
         migrated.execute("INSERT INTO analytics (day, metric, value) VALUES ('2024-01-01', 'n', 1)", user=role)
         migrated.execute("DELETE FROM users WHERE username = 'alice'", user=role)
 
+    def test_writes_the_rows_of_accounts(self, filled, grant, insert_rows, connect):
+        connection = connect(filled, grant("app"))
+        with connection.cursor() as cursor:
+            for change in ("UPDATE {} SET id = id", "DELETE FROM {}"):
+                for table in OF_ACCOUNTS:
+                    cursor.execute(change.format(table))
+                    assert cursor.rowcount > 0, table
+            insert_rows(connection)
+            for table in OF_ACCOUNTS:
+                cursor.execute(f"SELECT FROM {table}")
+                assert cursor.rowcount > 0, table
+
+    @pytest.mark.parametrize("table", ["sign_in_sessions", "deleted_time_entries"])
+    def test_that_may_not_write_a_table_of_accounts_is_not_served(self, migrated, grant, run_runner, table):
+        role = grant("app")
+        migrated.execute(f'REVOKE DELETE ON {table} FROM "{role}"')
+        result = run_runner("serve", database=migrated.url_as(role))
+        assert result.returncode == 5
+        assert f"Role {role} may not read and write {table}: psql -v role={role} -f sql/roles/app.sql" in result.stderr
+
     def test_can_alter_nothing(self, migrated, grant):
         role = grant("app")
         before = contents_of(migrated)
@@ -205,6 +244,26 @@ class TestTheReader:
         refused(migrated, "SELECT FROM app_secrets", role)
         migrated.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"')
         assert migrated.query("SELECT * FROM app_secrets", user=role) == []
+
+    def test_sees_nothing_of_who_signs_in_even_if_it_is_granted_every_table(self, filled, grant):
+        role = grant("reader")
+        assert len(SIGN_IN) == 4
+        for table in SIGN_IN:
+            refused(filled, f"SELECT FROM {table}", role)
+        filled.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"')
+        for table in SIGN_IN:
+            assert filled.query(f"SELECT count(*) > 0 FROM {table}") == [(True,)]
+            assert filled.query(f"SELECT * FROM {table}", user=role) == []
+
+    def test_sees_nothing_of_who_signs_in_where_such_a_table_was_made_again(self, migrated, grant, run_runner):
+        """The default privileges give it SELECT."""
+        role = grant("reader")
+        migrated.execute("DROP TABLE sign_in_sessions")
+        assert run_runner("migrate", database=migrated).returncode == 0
+        migrated.execute(
+            "INSERT INTO sign_in_sessions (user_id, token_sha256, expires_at) SELECT id, '', now() FROM users"
+        )
+        assert migrated.query("SELECT * FROM sign_in_sessions", user=role) == []
 
     def test_can_alter_and_write_nothing(self, migrated, grant):
         role = grant("reader")

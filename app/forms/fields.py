@@ -1,0 +1,97 @@
+"""Fields that several forms share, and what no field takes."""
+
+import unicodedata
+from datetime import time
+from typing import Any, Literal
+
+from wtforms import Field, Form, SelectField, StringField, ValidationError
+
+from app import durations, formats, tags
+
+
+class NoControlCharacters:
+    """Refuses what no keyboard types and PostgreSQL partly cannot keep: NUL and the like.
+
+    `lines` lets new lines pass.
+    """
+
+    def __init__(self, lines: bool = False):
+        self._allowed = "\t\r\n" if lines else "\t"
+
+    def __call__(self, form: Form, field: Field) -> None:
+        text = "".join(text for text in field.raw_data or [] if isinstance(text, str)) or str(field.data or "")
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in self._allowed):
+            raise ValidationError("There are characters in it that cannot be shown. Type it anew.")
+
+
+class ParsedField(StringField):
+    """A field whose text is parsed into `data`; None when it is empty. What was typed is kept beside an error."""
+
+    def parse(self, text: str) -> Any:
+        """Return what `text` means. Raises ValueError with a sentence."""
+        raise NotImplementedError
+
+    def written(self, data: Any) -> str:
+        """Return how `data` is shown in the field."""
+        raise NotImplementedError
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = valuelist[0].strip() if valuelist else ""
+        self.data = None
+        if text:
+            self.data = self.parse(text)
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data is None else self.written(self.data)
+
+
+class DurationField(ParsedField):
+    """A duration in whole minutes. `bare` says what a number without a unit counts."""
+
+    def __init__(self, *arguments: Any, bare: Literal["minutes", "hours"] = "minutes", **options: Any):
+        super().__init__(*arguments, **options)
+        self._bare = bare
+
+    def parse(self, text: str) -> int:
+        return durations.parse_duration(text, self._bare)
+
+    def written(self, data: int) -> str:
+        return formats.hours(data)
+
+
+class TimeField(ParsedField):
+    """A time of day, shown as the viewer likes it."""
+
+    def parse(self, text: str) -> time:
+        return durations.parse_time(text)
+
+    def written(self, data: time) -> str:
+        return formats.time_of_day(data)
+
+
+class TagsField(StringField):
+    """Tags, separated by commas; `data` is how they are kept, None for none."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = tags.join(tags.split(valuelist[0] if valuelist else ""))
+
+    def _value(self) -> str:
+        return str(self.raw_data[0]) if self.raw_data else self.data or ""
+
+
+class IdField(SelectField):
+    """A choice among rows by their id; `data` is None for none. Whether the id may be chosen is checked by the view."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, coerce=_id, validate_choice=False, **options)
+
+
+def _id(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    number = int(str(value))  # WTForms answers a ValueError with a sentence
+    if not 0 < number < 2**31:
+        raise ValueError("no id")
+    return number

@@ -1,0 +1,79 @@
+"""Projects."""
+
+import re
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from flask import request
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Optional
+
+from app.forms.fields import NoControlCharacters, ParsedField
+
+# What numeric(9,2) holds.
+HIGHEST_RATE = Decimal("9999999.99")
+RATE = re.compile(r"[0-9]+(?:[.,][0-9]{1,2})?")
+
+STATUSES = [("active", "Active"), ("archived", "Archived")]
+
+
+def sent_token() -> UUID:
+    """Return the token of the form that was sent, by which a second sending is known; a new one where it has none."""
+    try:
+        return UUID(request.form.get("token", ""))
+    except ValueError:
+        return uuid4()
+
+
+def stripped(text: str | None) -> str | None:
+    """Return the text without the blanks around it."""
+    return text.strip() if text else text
+
+
+class RateField(ParsedField):
+    """An hour's price as a Decimal, with a point or a comma; None when it is empty."""
+
+    def parse(self, text: str) -> Decimal:
+        if text.startswith(("-", "\u2212")):
+            raise ValueError("A rate is not negative.")
+        if not RATE.fullmatch(text):
+            raise ValueError("Type the rate as 80 or 80.50, without a currency and with at most two decimals.")
+        if len(text) > 20 or Decimal(text.replace(",", ".")) > HIGHEST_RATE:
+            raise ValueError("A rate is at most 9999999.99.")
+        return Decimal(text.replace(",", "."))
+
+    def written(self, data: Decimal) -> str:
+        return f"{data:.2f}"
+
+
+class ProjectForm(FlaskForm):
+    name = StringField(
+        "Name",
+        [InputRequired("Give the project a name."), Length(max=200), NoControlCharacters()],
+        filters=[stripped],
+    )
+    client = StringField(
+        "Client",
+        [
+            InputRequired("Name the client, or your own company."),
+            Length(max=200),
+            NoControlCharacters(),
+        ],
+        filters=[stripped],
+    )
+    billable = BooleanField("Billable", default=True)
+    hourly_rate = RateField("Hourly rate", [Optional()])
+    billing_ref = StringField(
+        "Billing reference", [Optional(), Length(max=100), NoControlCharacters()], filters=[stripped]
+    )
+    description = TextAreaField(
+        "Description", [Optional(), Length(max=10_000), NoControlCharacters(lines=True)], filters=[stripped]
+    )
+    status = SelectField("Status", choices=STATUSES, default="active")
+    version = HiddenField()
+
+    def keep_status(self, status: str) -> None:
+        """Let the project keep a status that an old database gave it."""
+        if status not in dict(STATUSES):
+            self.status.choices = [*STATUSES, (status, status)]

@@ -1,0 +1,68 @@
+"""The grid of a week: what was typed into which cell, and how that is spelled in the fields of a form."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from app import durations, formats
+from app.queries.week import Work
+
+DAYS = 7
+LONGEST_DAY = 24 * 60
+
+CELL = re.compile(r"cell-(\d{1,10})-(\d{1,10})-([0-6])")
+ROW = re.compile(r"(\d{1,10})-(\d{1,10})")
+
+
+class Change(NamedTuple):
+    """What is to become of a cell: the minutes that it showed, and those that it shall have."""
+
+    work: Work
+    day: int
+    shown: int
+    wanted: int
+
+
+def row_name(work: Work) -> str:
+    """Return how a row is called in a form: `12-0` is project 12 without a task."""
+    return f"{work[0] or 0}-{work[1] or 0}"
+
+
+def work_of(name: str) -> Work | None:
+    """Return what the row of that name is about, None where there is no such name."""
+    found = ROW.fullmatch(name)
+    ids = [int(number) for number in found.groups()] if found else [2**31]
+    return (ids[0] or None, ids[1] or None) if max(ids) < 2**31 else None
+
+
+def field_name(work: Work, day: int) -> str:
+    """Return the name of the field of a cell."""
+    return f"cell-{row_name(work)}-{day}"
+
+
+def read(form: Mapping[str, str]) -> tuple[list[Change], dict[str, str], list[Work]]:
+    """Return the changes that a sent form asks for, the fields that cannot be read with a sentence each, and its rows.
+
+    A cell that still says what it was sent with is no change. An empty one stands for no time.
+    """
+    changes, errors, rows = [], {}, {}
+    for name, typed in form.items():
+        found = CELL.fullmatch(name)
+        work = work_of(f"{found[1]}-{found[2]}") if found else None
+        if work is None:
+            continue
+        rows[work] = None
+        was = form.get(f"was-{name}", "0")
+        shown = int(was) if re.fullmatch(r"[0-9]{1,9}", was) else 0
+        if typed.strip() == (formats.hours(shown) if shown else ""):
+            continue
+        try:
+            wanted = durations.parse_duration(typed, "hours") if typed.strip() else 0
+        except ValueError as error:
+            errors[name] = str(error)
+            continue
+        if wanted > LONGEST_DAY:
+            errors[name] = "A day has no more than 24 hours. Two days are two cells."
+        elif wanted != shown:
+            changes.append(Change(work, int(found[3]), shown, wanted))
+    return changes, errors, list(rows)

@@ -1,0 +1,234 @@
+"""Time entries: made, changed, deleted and brought back. Times are UTC, without a zone."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg2.extensions import cursor as Cursor
+
+from app.timekeeping import LONGEST_ENTRY
+
+NAMED_OVERLAPS = 3
+
+
+class Entry(NamedTuple):
+    """An entry with the names of what it belongs to. `end` is None while it runs."""
+
+    id: int
+    user_id: int | None
+    project_id: int | None
+    project: str | None
+    client: str | None
+    task_id: int | None
+    task: str | None
+    start: datetime
+    end: datetime | None
+    duration_seconds: int | None
+    notes: str | None
+    tags: str | None
+    billable: bool
+    source: str
+    updated_at: datetime | None
+
+    @property
+    def version(self) -> str:
+        """What a form carries, to tell whether the entry was changed since."""
+        return self.updated_at.isoformat() if self.updated_at else ""
+
+
+class Overlap(NamedTuple):
+    """An entry that takes some of the same time."""
+
+    id: int
+    start: datetime
+    end: datetime | None
+    notes: str | None
+    project: str | None
+
+
+def insert(
+    cursor: Cursor,
+    user_id: int,
+    project_id: int | None,
+    task_id: int | None,
+    start: datetime,
+    end: datetime | None,
+    credited: int | None,
+    notes: str | None,
+    tags: str | None,
+    billable: bool,
+    source: str = "manual",
+) -> int:
+    """Add an entry and return its id. `credited` are the seconds of timekeeping.credited_seconds, None while it runs;
+    `source` is 'timer' or 'manual'."""
+    cursor.execute(
+        """
+        INSERT INTO time_entries
+            (user_id, project_id, task_id, start_time, end_time, duration_seconds, notes, tags, billable, source)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        RETURNING id
+        """,
+        (user_id, project_id, task_id, start, end, credited, notes, tags, billable, source),
+    )
+    return cursor.fetchone()[0]
+
+
+def lock(cursor: Cursor, entry_id: int) -> None:
+    """Let nobody else change the entry until the transaction ends."""
+    cursor.execute("SELECT FROM time_entries WHERE id = %s FOR UPDATE", (entry_id,))
+
+
+def get(cursor: Cursor, entry_id: int) -> Entry | None:
+    """Return the entry, of whomever it is."""
+    cursor.execute(
+        """
+        SELECT time_entries.id, user_id, time_entries.project_id, projects.name, client, task_id, tasks.name,
+            start_time, end_time, duration_seconds, notes, tags, time_entries.billable, source, time_entries.updated_at
+        FROM time_entries
+        LEFT JOIN projects ON projects.id = time_entries.project_id
+        LEFT JOIN tasks ON tasks.id = task_id
+        WHERE time_entries.id = %s
+        """,
+        (entry_id,),
+    )
+    row = cursor.fetchone()
+    return Entry(*row) if row else None
+
+
+def update(
+    cursor: Cursor,
+    entry_id: int,
+    project_id: int | None,
+    task_id: int | None,
+    start: datetime,
+    end: datetime | None,
+    credited: int | None,
+    notes: str | None,
+    tags: str | None,
+    billable: bool,
+) -> None:
+    """Write all that can be edited. `credited` stays what it was unless the start or the end is another."""
+    cursor.execute(
+        """
+        UPDATE time_entries
+        SET project_id = %s, task_id = %s, start_time = %s, end_time = %s, duration_seconds = %s, notes = %s, tags = %s,
+            billable = %s
+        WHERE id = %s
+        """,
+        (project_id, task_id, start, end, credited, notes, tags, billable, entry_id),
+    )
+
+
+def delete(cursor: Cursor, entry_id: int, by: int) -> None:
+    """Take the entry out and keep it whole, so that `restore` can bring it back. `by` is who deletes it."""
+    cursor.execute(
+        """
+        WITH gone AS (DELETE FROM time_entries WHERE id = %s RETURNING *)
+        INSERT INTO deleted_time_entries (id, entry, user_id, deleted_by)
+        SELECT id, to_jsonb(gone), user_id, %s
+        FROM gone
+        ON CONFLICT (id) DO UPDATE
+        SET entry = excluded.entry, user_id = excluded.user_id, deleted_by = excluded.deleted_by, deleted_at = DEFAULT
+        """,
+        (entry_id, by),
+    )
+
+
+class Deleted(NamedTuple):
+    """What is known of an entry that was deleted."""
+
+    user_id: int | None
+    is_running: bool
+
+
+def deleted(cursor: Cursor, entry_id: int) -> Deleted | None:
+    """Return of whom the deleted entry was, and whether it ran; None where none of that id was deleted."""
+    cursor.execute("SELECT user_id, entry ->> 'end_time' IS NULL FROM deleted_time_entries WHERE id = %s", (entry_id,))
+    row = cursor.fetchone()
+    return Deleted(*row) if row else None
+
+
+def restore(cursor: Cursor, entry_id: int) -> bool:
+    """Bring a deleted entry back under its own id, and tell whether there was one.
+
+    Raises psycopg2.errors.ForeignKeyViolation when its user, project or task is gone.
+    """
+    cursor.execute(
+        """
+        WITH kept AS (DELETE FROM deleted_time_entries WHERE id = %s RETURNING entry)
+        INSERT INTO time_entries
+        SELECT restored.*
+        FROM kept
+        CROSS JOIN LATERAL jsonb_populate_record(NULL::time_entries, kept.entry) AS restored
+        ON CONFLICT (id) DO NOTHING
+        """,
+        (entry_id,),
+    )
+    return cursor.rowcount == 1
+
+
+def one_runs(cursor: Cursor, user_id: int) -> bool:
+    """Tell whether the user has a running timer; nobody starts another one until the transaction ends."""
+    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
+    cursor.execute("SELECT EXISTS (SELECT FROM time_entries WHERE user_id = %s AND end_time IS NULL)", (user_id,))
+    return cursor.fetchone()[0]
+
+
+def project_of_task(cursor: Cursor, task_id: int) -> int | None:
+    """Return the project of the task, None when there is no such task."""
+    cursor.execute("SELECT project_id FROM tasks WHERE id = %s", (task_id,))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def may_choose(cursor: Cursor, project_id: int) -> bool:
+    """Tell whether new time may go to the project: it is there, and active."""
+    cursor.execute("SELECT EXISTS (SELECT FROM projects WHERE id = %s AND status = 'active')", (project_id,))
+    return cursor.fetchone()[0]
+
+
+def is_invoiced(cursor: Cursor, entry_id: int) -> bool:
+    """Tell whether the entry is on an invoice that was not cancelled. The ids stand there as text, such as `12, 13`."""
+    cursor.execute(
+        """
+        SELECT EXISTS (
+            SELECT
+            FROM invoice_items
+            JOIN invoices ON invoices.id = invoice_id
+            WHERE status <> 'cancelled' AND time_entry_ids ~ concat('(^|[^0-9])', %s, '([^0-9]|$)')
+        )
+        """,
+        (entry_id,),
+    )
+    return cursor.fetchone()[0]
+
+
+def overlapping(
+    cursor: Cursor, user_id: int, start: datetime, end: datetime, except_id: int | None = None
+) -> list[Overlap]:
+    """Return the first entries of the user that take time between `start` and `end`, the earliest first.
+
+    None lasts longer than LONGEST_ENTRY, which bounds where to look.
+    """
+    cursor.execute(
+        """
+        SELECT time_entries.id, start_time, end_time, notes, projects.name
+        FROM time_entries
+        LEFT JOIN projects ON projects.id = project_id
+        WHERE user_id = %(user)s
+            AND start_time > %(earliest)s
+            AND start_time < %(end)s
+            AND (end_time > %(start)s OR end_time IS NULL)
+            AND time_entries.id IS DISTINCT FROM %(except)s
+        ORDER BY start_time, time_entries.id
+        LIMIT %(limit)s
+        """,
+        {
+            "user": user_id,
+            "earliest": start - LONGEST_ENTRY,
+            "start": start,
+            "end": end,
+            "except": except_id,
+            "limit": NAMED_OVERLAPS,
+        },
+    )
+    return [Overlap(*row) for row in cursor.fetchall()]

@@ -1,0 +1,173 @@
+"""`make bench`, its second half: how fast the pages are on a million entries, with 16 people at work.
+
+A company out of dev/demo.sql, Gunicorn as in production, and 16 sessions that each ask once a second. What is printed is
+the 95th percentile, beside the budget that it is meant to keep on two cores with nothing else to do.
+"""
+
+import http.client
+import os
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg2
+from itsdangerous import URLSafeTimedSerializer
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from app import create_app  # noqa: E402
+from app.queries import sessions  # noqa: E402
+
+PORT = 18081
+PEOPLE = 16
+SECONDS = 30
+
+
+def main() -> None:
+    """Print one line a figure: what, the figure, its budget."""
+    url, secret = os.environ["DATABASE_URL"], secrets.token_hex()
+    entries = os.environ.get("ENTRIES", "1000000")
+    environment = os.environ | {"SECRET_KEY": secret, "PORT": str(PORT)}
+    subprocess.run([sys.executable, ROOT / "runner.py", "migrate"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, ROOT / "dev" / "demo.py", entries], check=True)
+    gunicorn = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environment)
+    try:
+        wait_until_served()
+        people = signed_in(url, secret)
+        carol = people[0]
+        page = carol.get("/")
+        show("timer page, before compression", len(page) / 1024, "KiB", 50)
+        show("timer page, p95 of 16 people", p95(lambda person: person.timed("GET", "/"), people), "ms", 50)
+        show("start and stop, p95 of 16 people", p95(start_or_stop, people), "ms", 30)
+        today = datetime.now(UTC).date()
+        month, year = today.replace(day=1) - timedelta(days=1), today - timedelta(days=365)
+        last_month = f"/reports?from={month.replace(day=1)}&to={month}&group=project&by=day"
+        last_year = f"/reports?from={year}&to={today}&group=project&by=month"
+        show("a month's report, of everybody", median(lambda: carol.timed("GET", last_month)), "ms", 100)
+        show("a year's report, of everybody", median(lambda: carol.timed("GET", last_year)), "ms", 1000)
+        before = memory_of_workers(gunicorn.pid)
+        began = time.perf_counter()
+        size = len(carol.get(f"/reports.csv?from=2000-01-01&to={today}&group=project"))
+        seconds = time.perf_counter() - began
+        show(f"CSV of all, {size / 2**20:.0f} MiB", seconds, "s")
+        show("the largest worker grew meanwhile by", memory_of_workers(gunicorn.pid) - before, "MiB")
+        show("memory of the largest worker", memory_of_workers(gunicorn.pid), "MiB", 80)
+    finally:
+        gunicorn.terminate()
+        gunicorn.wait()
+
+
+def show(what: str, figure: float, unit: str, budget: float | None = None) -> None:
+    verdict = "" if budget is None else f"   budget {budget:g}: {'kept' if figure <= budget else 'EXCEEDED'}"
+    print(f"{what:38} {figure:7.1f} {unit}{verdict}", flush=True)
+
+
+def wait_until_served() -> None:
+    while True:
+        with closing(http.client.HTTPConnection("127.0.0.1", PORT)) as connection:
+            try:
+                connection.request("GET", "/healthz")
+                connection.getresponse()
+                return
+            except OSError:
+                time.sleep(0.05)
+
+
+class Person:
+    """A browser in which somebody is signed in, on a connection that is kept as far as the server keeps it."""
+
+    def __init__(self, cookie: str, csrf_token: str):
+        self._cookie, self._csrf_token = cookie, csrf_token
+        self.running: str | None = None
+
+    def get(self, path: str) -> bytes:
+        return self._ask("GET", path)[1]
+
+    def post(self, path: str, **fields: str) -> bytes:
+        return self._ask("POST", path, fields | {"csrf_token": self._csrf_token})[1]
+
+    def timed(self, method: str, path: str, **fields: str) -> float:
+        """Send a request and give the milliseconds until its answer was there."""
+        began = time.perf_counter()
+        self._ask(method, path, fields | {"csrf_token": self._csrf_token} if method == "POST" else None)
+        return (time.perf_counter() - began) * 1000
+
+    def _ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, bytes]:
+        with closing(http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)) as connection:
+            headers = {"Cookie": f"session={self._cookie}", "Content-Type": "application/x-www-form-urlencoded"}
+            connection.request(method, path, urllib.parse.urlencode(fields) if fields else None, headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status >= 400 or answer.headers.get("Location", "").startswith("/sign-in"):
+                sys.exit(f"bench: {method} {path} answered {answer.status}")
+            return answer.status, body
+
+
+def signed_in(url: str, secret: str) -> list[Person]:
+    """Begin a session for an administrator and 15 others."""
+    app = create_app({"DATABASE_URL": url, "SECRET_KEY": secret})
+    raw = secrets.token_hex()
+    csrf_token = URLSafeTimedSerializer(secret, salt="wtf-csrf-token").dumps(raw)
+    people = []
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM users WHERE is_active ORDER BY role = 'admin' DESC, id LIMIT %s", (PEOPLE,))
+        for (user_id,) in cursor.fetchall():
+            token = sessions.begin(cursor, user_id, datetime.now(UTC).replace(tzinfo=None), "bench", "127.0.0.1")
+            content = {"_user_id": token, "_permanent": True, "csrf_token": raw}
+            people.append(Person(app.session_interface.get_signing_serializer(app).dumps(content), csrf_token))
+    return people
+
+
+def start_or_stop(person: Person) -> float:
+    """Start a timer, or stop the one that runs."""
+    if person.running:
+        milliseconds = person.timed("POST", f"/timer/stop/{person.running}")
+        person.running = None
+        return milliseconds
+    milliseconds = person.timed("POST", "/timer/start", notes="bench", token=str(uuid.uuid4()))
+    person.running = re.search(rb"/timer/stop/(\d+)", person.get("/"))[1].decode()
+    return milliseconds
+
+
+def p95(action, people: list[Person]) -> float:
+    """Let everybody act once a second, and give the 95th percentile of what the actions took."""
+    times: list[float] = []
+
+    def work(person: Person, delay: float) -> None:
+        time.sleep(delay)
+        for _ in range(SECONDS):
+            began = time.perf_counter()
+            times.append(action(person))
+            time.sleep(max(0, 1 - (time.perf_counter() - began)))
+
+    threads = [threading.Thread(target=work, args=(person, n / PEOPLE)) for n, person in enumerate(people)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statistics.quantiles(times, n=20)[-1]
+
+
+def median(measure) -> float:
+    return statistics.median(measure() for _ in range(7))
+
+
+def memory_of_workers(pid: int) -> float:
+    """Return the resident memory of the largest worker in MiB."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    sizes = (re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{child}/status").read_text())[1] for child in children)
+    return max(int(size) for size in sizes) / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Figures for Prometheus."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app import create_app
+
+pytestmark = pytest.mark.only_pg("pg18")
+
+
+def figure(text: str, name: str) -> float:
+    """Return the figure called `name`, labels included."""
+    return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)[1])
+
+
+def test_it_tells_of_the_database_and_the_schema(client):
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/plain")
+    assert figure(answer.text, "timetracker_database_up") == 1
+    assert figure(answer.text, "timetracker_schema_verified") == 1
+    assert figure(answer.text, "timetracker_migrations_applied") >= 40
+    assert figure(answer.text, "timetracker_database_bytes") > 1_000_000
+
+
+def test_without_a_database_it_says_so_and_still_answers(away_app):
+    answer = away_app.test_client().get("/metrics")
+    assert answer.status_code == 200
+    assert figure(answer.text, "timetracker_database_up") == 0
+
+
+@pytest.mark.parametrize(
+    "request_", [{"environ_base": {"REMOTE_ADDR": "192.0.2.7"}}, {"headers": {"X-Forwarded-For": "127.0.0.1"}}], ids=str
+)
+def test_only_this_machine_may_ask_and_not_through_a_proxy(client, request_):
+    assert client.get("/metrics", **request_).status_code == 404
+
+
+def test_with_a_token_only_the_token_counts(migrated):
+    client = create_app({"DATABASE_URL": migrated.url, "METRICS_TOKEN": "a secret word"}).test_client()
+    assert client.get("/metrics").status_code == 404
+    assert client.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 404
+    right = {"Authorization": "Bearer a secret word"}
+    assert client.get("/metrics", headers=right, environ_base={"REMOTE_ADDR": "192.0.2.7"}).status_code == 200
+
+
+def test_requests_are_counted_across_workers_and_forgotten_with_the_worker_that_had_them(serve, migrated):
+    served = serve(migrated.url, WEB_CONCURRENCY="3")
+    served.workers(3)
+    with ThreadPoolExecutor(12) as pool:
+        assert {status for status, _ in pool.map(served.get, ["/readyz"] * 60)} == {200}
+    text = served.get("/metrics")[1]
+    assert figure(text, 'timetracker_requests_total{endpoint="health.ready",method="GET",status="200"}') == 60
+    assert figure(text, 'timetracker_request_seconds_count{endpoint="health.ready"}') == 60
+    assert figure(text, "timetracker_requests_in_progress") == 1  # this one
+    held = figure(text, "timetracker_database_connections")
+    assert 1 <= held <= 12
+    ours = migrated.query(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert abs(ours[0][0] - held) <= 1  # the answer itself may have opened one
+
+
+def test_addresses_and_methods_that_somebody_makes_up_do_not_make_figures(client):
+    client.get("/made-up-1")
+    client.open("/made-up-2", method="BREW")
+    text = client.get("/metrics").text
+    assert "made-up" not in text and "BREW" not in text

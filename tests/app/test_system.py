@@ -1,0 +1,140 @@
+"""The system page, for administrators."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+pytestmark = pytest.mark.only_pg("pg18")
+
+NOON = datetime(2026, 3, 25, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def lines(as_user, read):
+    """Return a function that gives the lines of the page as carol sees them."""
+    carol = as_user("carol")
+
+    def get() -> list[str]:
+        answer = carol.get("/system")
+        assert answer.status_code == 200
+        return read(answer.text)
+
+    return get
+
+
+def test_members_do_not_see_it(as_user):
+    assert as_user("alice").get("/system").status_code == 403
+    assert as_user("alice").get("/system/chart/connections.svg").status_code == 403
+
+
+def test_it_says_when_the_schema_was_verified_and_which_migrations_were_applied(lines, migrated):
+    found = lines()
+    assert any(line.startswith("Verified 20") and "is what version" in line for line in found)
+    applied = [row[0] for row in migrated.query("SELECT migration_id FROM _yoyo_migration")]
+    assert {line.split(" | ")[0] for line in found} >= set(applied)
+
+
+def test_it_shows_what_differs_with_its_remedy(as_user, migrated):
+    migrated.execute("DROP INDEX idx_time_entries_billable")
+    html = as_user("carol").get("/system").text
+    assert "index time_entries.idx_time_entries_billable" in html
+    assert "python runner.py migrate puts it back" in html
+
+
+def test_it_shows_the_size_of_the_database_and_of_its_tables(lines, migrated):
+    migrated.execute(
+        "INSERT INTO time_entries (start_time) SELECT '2026-03-02'::timestamp FROM generate_series(1, 2000);"
+    )
+    migrated.execute("ANALYZE time_entries")
+    found = lines()
+    assert any(line.startswith("Size | ") for line in found)
+    assert any(line.startswith("Connections | ") and " of 50" in line for line in found)
+    assert any(line.startswith("time_entries | 2,000 | ") for line in found)
+
+
+def test_it_shows_what_an_adoption_found_and_what_is_left_to_decide_first(lines, migrated):
+    assert "This database was made by TimeTracker itself, so nothing had to be adopted." in lines()
+    migrated.execute(
+        """
+        INSERT INTO adoption_report (step, object, rows, detail)
+        VALUES ('done', 'table users', 3, 'renamed'), ('to decide', 'table projects', 2, 'called <b>twice</b>')
+        """
+    )
+    found = lines()
+    assert found.index("to decide | table projects | 2 | called <b>twice</b>") < found.index(
+        "done | table users | 3 | renamed"
+    )
+
+
+def test_it_says_how_to_count_statements_where_nobody_does(lines):
+    assert any("pg_stat_statements" in line for line in lines())
+
+
+def test_the_figures_of_the_days_are_drawn(as_user, migrated):
+    migrated.execute(
+        """
+        INSERT INTO analytics (day, metric, value)
+        SELECT current_date - n, 'connections', n FROM generate_series(0, 9) AS n
+        """
+    )
+    carol = as_user("carol")
+    assert 'src="/system/chart/connections.svg"' in carol.get("/system").text
+    answer = carol.get("/system/chart/connections.svg")
+    assert answer.content_type.startswith("image/svg+xml")
+    assert answer.data.count(b"<svg") == 1
+    assert carol.get("/system/chart/nothing.svg").status_code == 404
+
+
+class TestFiguresOfTheDay:
+    def figures(self, migrated) -> dict:
+        return {
+            (str(day), metric): float(value)
+            for day, metric, value in migrated.query("SELECT day, metric, value FROM analytics")
+        }
+
+    def test_the_first_request_of_a_utc_day_keeps_them_once(self, as_user, migrated):
+        with time_machine.travel(NOON, tick=False) as clock:
+            alice = as_user("alice")
+            migrated.execute(
+                """
+                INSERT INTO time_entries (user_id, start_time, end_time)
+                VALUES (1, '2026-03-24 09:00', '2026-03-24 10:00'), (1, '2026-03-24 23:30', '2026-03-25 01:00'),
+                    (2, '2026-03-24 00:00', '2026-03-24 01:00'), (2, '2026-03-25 00:00', '2026-03-25 01:00')
+                """
+            )
+            alice.get("/profile")
+            first = self.figures(migrated)
+            assert first["2026-03-25", "time entries of the day before"] == 3
+            assert first["2026-03-25", "people who tracked time the day before"] == 2
+            assert first["2026-03-25", "database size in bytes"] > 1_000_000
+            migrated.execute("INSERT INTO time_entries (user_id, start_time) VALUES (3, '2026-03-24 12:00')")
+            alice.get("/profile")
+            assert self.figures(migrated) == first
+            clock.shift(timedelta(hours=12))
+            alice.get("/profile")
+            assert {day for day, _ in self.figures(migrated)} == {"2026-03-25", "2026-03-26"}
+
+    def test_another_worker_finds_them_kept(self, app, as_user, migrated):
+        from app import create_app
+
+        with time_machine.travel(NOON, tick=False):
+            as_user("alice").get("/profile")
+            migrated.execute("UPDATE analytics SET value = -1")
+            other = create_app({"DATABASE_URL": migrated.url})
+            browser = as_user("alice")
+            cookie = browser.get_cookie("session").value
+            client = other.test_client()
+            client.set_cookie("session", cookie)
+            assert client.get("/profile").status_code == 200
+            assert set(self.figures(migrated).values()) == {-1}
+
+    def test_allow_analytics_switches_them_off(self, as_user, migrated):
+        migrated.execute("UPDATE settings SET allow_analytics = false")
+        as_user("alice").get("/profile")
+        assert self.figures(migrated) == {}
+
+    def test_who_is_not_signed_in_keeps_nothing(self, client, migrated):
+        client.get("/sign-in")
+        client.get("/healthz")
+        assert self.figures(migrated) == {}

@@ -1,0 +1,217 @@
+"""The week as a grid."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+
+pytestmark = pytest.mark.only_pg("pg18")
+
+NOW = datetime(2026, 3, 25, 13, tzinfo=UTC)  # a Wednesday; 14:00 in Rome
+
+
+@pytest.fixture(autouse=True)
+def stop_the_clock():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def work(migrated, cast) -> None:
+    """A project with two tasks, and one that is archived."""
+    migrated.execute(
+        """
+        INSERT INTO projects (id, name, client, status, billable)
+        VALUES (11, 'Relaunch', 'Acme', 'active', false), (12, 'Old', 'Acme', 'archived', true);
+        INSERT INTO tasks (id, project_id, name, created_by) VALUES (21, 11, 'Design', 1), (22, 12, 'Leftovers', 1)
+        """
+    )
+
+
+def add(migrated, user_id, start, end, project_id=11, task_id=None) -> int:
+    (row,) = migrated.query(
+        """
+        INSERT INTO time_entries (user_id, project_id, task_id, start_time, end_time, duration_seconds)
+        VALUES (%s, %s, %s, %s, %s, extract(epoch FROM %s::timestamp - %s::timestamp)) RETURNING id
+        """,
+        user_id, project_id, task_id, start, end, end, start,
+    )  # fmt: skip
+    return row[0]
+
+
+def entries(migrated) -> list[tuple]:
+    return migrated.query(
+        """
+        SELECT project_id, task_id, start_time::text, end_time::text, duration_seconds, billable, source
+        FROM time_entries
+        ORDER BY start_time, id
+        """
+    )
+
+
+def test_the_rows_are_what_was_worked_on_and_the_totals_add_up(as_user, read, migrated, cast, work):
+    add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:30")
+    add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 10:20", task_id=21)
+    add(migrated, cast["alice"], "2026-03-24 10:00", "2026-03-24 10:20", task_id=21)
+    add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00", project_id=None)
+    add(migrated, cast["alice"], "2026-03-22 08:00", "2026-03-22 09:00")
+    add(migrated, cast["bob"], "2026-03-23 08:00", "2026-03-23 09:00")
+    html = as_user("alice").get("/week").text
+    lines = read(html)
+    assert any(line.startswith("Mon 23 Mar \N{EN DASH} Sun 29 Mar") for line in lines)
+    assert any(line.startswith("Total | 1:50 | 0:20 | 1:00 | 0:00 | 0:00 | 0:00 | 0:00 | 3:10") for line in lines)
+    assert 'name="cell-11-0-0" value="1:30"' in html
+    assert 'name="cell-11-21-1" value="0:20"' in html
+    assert 'name="cell-0-0-2" value="1:00"' in html
+
+
+def test_a_cell_with_several_entries_opens_the_day(as_user, migrated, cast, work):
+    add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+    add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 11:00")
+    html = as_user("alice").get("/week").text
+    assert 'name="cell-11-0-0"' not in html
+    assert 'href="/?day=2026-03-23"' in html
+
+
+def test_typed_hours_become_an_entry_in_the_morning_of_the_day_or_after_the_last_one(as_user, migrated, cast, work):
+    alice = as_user("alice")
+    answer = alice.submit("/week/2026-03-23", {"cell-11-21-1": "1,5", "was-cell-11-21-1": "0"})
+    assert (answer.status_code, answer.location) == (303, "/week/2026-03-23?row=11-21")
+    answer = alice.submit("/week/2026-03-23", {"cell-11-0-1": "90m", "was-cell-11-0-1": "0"})
+    assert entries(migrated) == [
+        (11, 21, "2026-03-24 08:00:00", "2026-03-24 09:30:00", 5400, False, "manual"),
+        (11, None, "2026-03-24 09:30:00", "2026-03-24 11:00:00", 5400, False, "manual"),
+    ]
+
+
+def test_an_entry_is_made_longer_or_shorter_and_keeps_its_start(as_user, migrated, cast, work):
+    migrated.execute("UPDATE settings SET rounding_minutes = 15")
+    add(migrated, cast["alice"], "2026-03-23 08:10", "2026-03-23 09:10")
+    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "2:20", "was-cell-11-0-0": "60"})
+    assert entries(migrated) == [(11, None, "2026-03-23 08:10:00", "2026-03-23 10:30:00", 8100, True, "manual")]
+
+
+def test_an_emptied_cell_deletes_its_entry_which_can_be_brought_back(as_user, migrated, cast, work):
+    entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
+    assert entries(migrated) == []
+    assert migrated.query("SELECT id, user_id FROM deleted_time_entries") == [(entry, cast["alice"])]
+
+
+def test_what_was_left_as_it_was_writes_nothing(as_user, migrated, cast, work):
+    add(migrated, cast["alice"], "2026-03-23 08:00:00", "2026-03-23 09:00:20")
+    before = migrated.query("SELECT xmin::text, * FROM time_entries")
+    as_user("alice").submit(
+        "/week/2026-03-23", {"cell-11-0-0": "1:00", "was-cell-11-0-0": "60", "cell-11-0-1": "", "was-cell-11-0-1": "0"}
+    )
+    assert migrated.query("SELECT xmin::text, * FROM time_entries") == before
+
+
+@pytest.mark.parametrize("typed", ["soon", "-1", "1:75", "25", "\x00", "9" * 30, "<b>1</b>"])
+def test_what_is_no_duration_is_told_beside_the_cell_and_nothing_is_saved(as_user, migrated, work, typed):
+    answer = as_user("alice").submit(
+        "/week/2026-03-23", {"cell-11-0-0": "1", "was-cell-11-0-0": "0", "cell-11-0-1": typed, "was-cell-11-0-1": "0"}
+    )
+    assert answer.status_code == 422
+    assert 'id="cell-11-0-1-error"' in answer.text
+    assert 'name="cell-11-0-0" value="1"' in answer.text
+    assert "<b>1</b>" not in answer.text
+    assert entries(migrated) == []
+
+
+class TestConflicts:
+    def refused(self, as_user, migrated, fields) -> str:
+        before = entries(migrated)
+        answer = as_user("alice").submit("/week/2026-03-23", fields)
+        assert answer.status_code == 409
+        assert entries(migrated) == before
+        return answer.text
+
+    def test_what_was_changed_meanwhile_is_not_written_over(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        html = self.refused(as_user, migrated, {"cell-11-0-0": "2", "was-cell-11-0-0": "30"})
+        assert "It was changed to 1:00 meanwhile." in html
+        assert 'name="cell-11-0-0" value="2"' in html
+
+    def test_time_that_is_on_an_invoice_stays(self, as_user, migrated, cast, work):
+        entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        migrated.execute(
+            """
+            INSERT INTO invoices (id, invoice_number, client_name, issue_date, due_date)
+            VALUES (1, '1', 'Acme', '2026-03-24', '2026-04-24');
+            INSERT INTO invoice_items (invoice_id, description, unit_price, total_amount, time_entry_ids)
+            VALUES (1, 'Work', 80, 80, '7777, %s')
+            """,
+            entry,
+        )
+        html = self.refused(as_user, migrated, {"cell-11-0-0": "2", "was-cell-11-0-0": "60"})
+        assert "It is on an invoice" in html
+
+    def test_a_running_timer_is_stopped_elsewhere(self, as_user, migrated, cast, work):
+        migrated.execute(
+            "INSERT INTO time_entries (user_id, project_id, start_time) VALUES (%s, 11, '2026-03-25 12:00')",
+            cast["alice"],
+        )
+        html = self.refused(as_user, migrated, {"cell-11-0-2": "2", "was-cell-11-0-2": "60"})
+        assert "running" in html
+
+    @pytest.mark.parametrize("cell", ["cell-12-0-0", "cell-99-0-0", "cell-11-22-0", "cell-0-21-0"])
+    def test_no_time_goes_to_what_is_archived_or_not_there(self, as_user, migrated, work, cell):
+        self.refused(as_user, migrated, {cell: "2", f"was-{cell}": "0"})
+
+    def test_all_or_nothing(self, as_user, migrated, work):
+        self.refused(
+            as_user,
+            migrated,
+            {"cell-11-0-0": "2", "was-cell-11-0-0": "0", "cell-12-0-0": "2", "was-cell-12-0-0": "0"},
+        )
+
+
+def test_a_double_click_makes_one_entry(as_user, migrated, work):
+    migrated.execute("UPDATE settings SET rounding_minutes = 15")
+    browsers = [as_user("alice") for _ in range(4)]
+    fields = {"cell-11-0-0": "1:20", "was-cell-11-0-0": "0"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda browser: browser.submit("/week/2026-03-23", fields).status_code, browsers))
+    assert answers == [303] * 4
+    assert len(entries(migrated)) == 1
+
+
+def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
+    add(migrated, cast["alice"], "2026-03-17 08:00", "2026-03-17 09:00", task_id=21)
+    alice = as_user("alice")
+    assert 'name="cell-11-21-0"' not in alice.get("/week/2026-03-23").text
+    assert 'name="cell-11-21-0" value=""' in alice.get("/week/2026-03-23?rows=last").text
+
+
+def test_a_row_is_added_by_choosing_and_a_task_brings_its_project(as_user, work):
+    alice = as_user("alice")
+    assert 'name="cell-11-0-0" value=""' in alice.get("/week/2026-03-23?project=11&task=").text
+    html = alice.get("/week/2026-03-23?row=11-0&project=&task=21").text
+    assert 'name="cell-11-21-0"' in html and 'name="cell-11-0-0"' in html
+
+
+def test_the_day_of_23_hours_takes_time_in_its_morning(as_user, migrated, cast, work):
+    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-6": "2", "was-cell-11-0-6": "0"})
+    assert entries(migrated)[0][2:4] == ("2026-03-29 07:00:00", "2026-03-29 09:00:00")
+
+
+@pytest.mark.parametrize("address", ["2026-13-01", "soon", "0001-01-01", "9999-12-31", "20260323", "2026-W12-1"])
+def test_a_week_that_is_none_is_not_found(as_user, address):
+    assert as_user("alice").get(f"/week/{address}").status_code == 404
+
+
+def test_any_day_leads_to_its_week(as_user, read):
+    assert any(line.startswith("Mon 23 Mar") for line in read(as_user("alice").get("/week/2026-03-26").text))
+
+
+@pytest.mark.parametrize("row", ["99-0", "x", "11", "0-99", "99999999999-1"])
+def test_rows_that_somebody_makes_up_are_left_out(as_user, work, row):
+    answer = as_user("alice").get(f"/week/2026-03-23?row={row}&project=x")
+    assert answer.status_code == 200
+    assert 'name="cell-' not in answer.text
+
+
+def test_an_empty_week_says_what_to_do(as_user, read):
+    assert any("Choose what you worked on" in line for line in read(as_user("alice").get("/week").text))
