@@ -111,7 +111,9 @@ def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[S
         """
         SELECT id, created_at, last_seen_at, coalesce(user_agent, ''), coalesce(address, '')
         FROM sign_in_sessions
-        WHERE user_id = %(user)s AND expires_at > coalesce(%(now)s, timezone('utc', now())) AND expires_at > last_seen_at
+        WHERE user_id = %(user)s
+            AND expires_at > coalesce(%(now)s, timezone('utc', now()))
+            AND expires_at > last_seen_at
         ORDER BY last_seen_at DESC, id DESC
         """,
         {"user": user_id, "now": now},
@@ -122,7 +124,11 @@ def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[S
 def revoke(cursor: Cursor, user_id: int, session_id: int) -> bool:
     """End a session of the user, and tell whether it was there."""
     cursor.execute(
-        "UPDATE sign_in_sessions SET expires_at = last_seen_at WHERE id = %s AND user_id = %s AND expires_at > last_seen_at",
+        """
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE id = %s AND user_id = %s AND expires_at > last_seen_at
+        """,
         (session_id, user_id),
     )
     was_there = cursor.rowcount == 1
