@@ -108,6 +108,14 @@ def test_an_ordinary_database_error_gives_500_and_keeps_the_connection(answer_wi
     assert ask("SELECT pg_backend_pid()") == [(pid,)]
 
 
+def test_a_character_that_the_database_does_not_know_is_told_and_is_no_bug(answer_with, ask):
+    [(pid,)] = ask("SELECT pg_backend_pid()")
+    answer = answer_with("SELECT convert('€', 'UTF8', 'LATIN1')")
+    assert answer.status_code == 422
+    assert "does not know one of the characters" in answer.text
+    assert ask("SELECT pg_backend_pid()") == [(pid,)]
+
+
 def test_while_the_database_is_away_pages_say_so(client, migrated, close_database, read):
     client.get("/sign-in")
     with close_database(migrated):
