@@ -152,8 +152,21 @@ def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = Non
 
 
 def forget_expired(cursor: Cursor, now: datetime) -> None:
-    """Delete the sessions that had expired by the moment `now` (UTC, no zone)."""
-    cursor.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at WHERE expires_at <= %s", (now,))
+    """Delete the sessions that had expired by the moment `now` (UTC, no zone), of everybody."""
+    # Two who sign in at once pass over what the other one deletes.
+    cursor.execute(
+        """
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE id IN (
+            SELECT id
+            FROM sign_in_sessions
+            WHERE expires_at <= %s AND expires_at > last_seen_at
+            FOR UPDATE SKIP LOCKED
+        )
+        """,
+        (now,),
+    )
     _forget_ended(cursor)
 
 
@@ -162,9 +175,14 @@ def _forget_ended(cursor: Cursor) -> None:
     cursor.execute(
         """
         DELETE FROM sign_in_sessions
-        WHERE expires_at <= last_seen_at
-            AND NOT EXISTS (
-                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
-            )
+        WHERE id IN (
+            SELECT id
+            FROM sign_in_sessions
+            WHERE expires_at <= last_seen_at
+                AND NOT EXISTS (
+                    SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
+                )
+            FOR UPDATE SKIP LOCKED
+        )
         """
     )
