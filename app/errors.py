@@ -5,7 +5,8 @@ from urllib.parse import urlencode
 
 import psycopg2
 from flask import Flask, Response, g, render_template, request, url_for
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from psycopg2.errors import CharacterNotInRepertoire, UntranslatableCharacter
+from werkzeug.exceptions import HTTPException, ServiceUnavailable, UnprocessableEntity
 
 from app import db
 from startup import log
@@ -16,6 +17,7 @@ ADVICE = {
     404: "There is nothing at this address. Look for a slip in it, or go on from the front page.",
     405: "This address does not take that kind of request. Go on from the front page.",
     413: "That is larger than anything that can be sent here. An image may have 2 MB.",
+    422: "The database does not know one of the characters. Go back, write it in another way and send it once more.",
     500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
     503: "The database cannot be reached. Try again in a moment; this page comes back as soon as it does.",
 }
@@ -30,6 +32,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(db.DatabaseAwayError, _database_away)
     app.register_error_handler(psycopg2.Error, _database_error)
+    for error in (UntranslatableCharacter, CharacterNotInRepertoire):
+        app.register_error_handler(error, _unknown_character)
 
 
 class Typed(NamedTuple):
@@ -74,6 +78,11 @@ def _typed() -> Typed | None:
         secret,
         list(request.files),
     )
+
+
+def _unknown_character(error: psycopg2.DataError) -> Response:
+    """Somebody typed what the encoding of the database does not have, such as an emoji where it is LATIN1."""
+    return _http_error(UnprocessableEntity())
 
 
 def _database_away(error: db.DatabaseAwayError) -> Response:

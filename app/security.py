@@ -190,7 +190,7 @@ def init_app(app: Flask) -> None:
     if proxies := app.config["TRUST_PROXY"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
     CSRFProtect(app)
-    login_manager = LoginManager(app)
+    login_manager = LoginManager(app, add_context_processor=False)  # which asks the database, also on error pages
     login_manager.session_protection = None  # addresses change on a phone; sessions can be revoked
     login_manager.user_loader(_load)
     app.before_request(_admit)
@@ -250,17 +250,14 @@ def _note_use(response: Any) -> Any:
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "is_public", False) or getattr(view, "is_passive", False) or request.endpoint == "static":
         return response
+    known = g.get("_login_user")  # an answer that asked nobody, such as 404, does not ask the database now
+    is_there = known is not None and known.is_authenticated and response.status_code < 500
     try:
-        if (
-            response.status_code < 500
-            and is_signed_in()
-            and now() - viewer().last_seen_at > TOUCH_AFTER
-            and not _is_asked_about_a_timer()
-        ):
+        if is_there and now() - known.last_seen_at > TOUCH_AFTER and not _is_asked_about_a_timer():
             with db.change() as cursor:
-                sessions.touch(cursor, viewer().session_id, now())
+                sessions.touch(cursor, known.session_id, now())
     except (db.DatabaseAwayError, psycopg2.Error) as error:  # the answer is there, and is given
-        log.warning(f"The use of a session was not noted: {db.one_line(error)}")
+        log.warning(f"That {known.username} is there was not noted: {db.one_line(error)}")
     return response
 
 

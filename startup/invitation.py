@@ -118,8 +118,8 @@ def _user_called(cursor, name: str) -> tuple[int, str]:
     ((user_id, username, is_active),) = exact or found
     if not is_active:
         raise UsageError(
-            f"{username} is deactivated: let an administrator activate them on the page People, or, where there is none,"
-            f" set is_active of user {user_id} to true by SQL"
+            f"{username} is deactivated: let an administrator activate them on the page People, or,"
+            f" where there is none, set is_active of user {user_id} to true by SQL"
         )
     return user_id, username
 

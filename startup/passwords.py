@@ -11,7 +11,7 @@ def problem_with(password: str, username: str) -> str | None:
     """Return the sentence that says what is wrong with a new password of this user, or None."""
     known, name = password.casefold(), username.strip().casefold()
     if len(password) < SHORTEST:
-        return f"A password has at least {SHORTEST} characters; a few words that you like are a good one."
+        return f"A password has at least {SHORTEST} characters, and this one has {len(password)}."
     if len(password) > LONGEST:
         return f"A password has at most {LONGEST} characters."
     if len(set(known)) < 4:

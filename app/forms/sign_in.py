@@ -4,7 +4,7 @@ import unicodedata
 
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, StringField, ValidationError
-from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from app.passwords import problem_with
 
@@ -29,7 +29,7 @@ class SignInForm(FlaskForm):
 
 class NewPasswordForm(FlaskForm):
     password = PasswordField("Password", [InputRequired(TYPE_A_PASSWORD)])
-    repeated = PasswordField("Password again", [EqualTo("password", "The two differ; type both anew.")])
+    repeated = PasswordField("Password again")
 
     def __init__(self, *arguments: object, username: str | None = None, **keywords: object):
         super().__init__(*arguments, **keywords)
@@ -38,6 +38,10 @@ class NewPasswordForm(FlaskForm):
     def validate_password(self, field: Field) -> None:
         if problem := problem_with(field.data, self._name or ""):
             raise ValidationError(problem)
+
+    def validate_repeated(self, field: Field) -> None:
+        if not self.password.errors and field.data != self.password.data:
+            raise ValidationError("The two differ; type both anew.")
 
 
 class RegisterForm(NewPasswordForm):

@@ -51,7 +51,11 @@ GROUPINGS = {
     "project": ("NULL::integer", "", "sums.project_id"),
     "client": ("NULL::integer", "", "btrim(coalesce(client, ''))"),
     "task": ("task_id", "", "sums.key"),
-    "tag": ("tags", "LEFT JOIN LATERAL (SELECT sums.key AS tags) AS text ON true LEFT JOIN LATERAL {tags} AS tag ON true", "tag"),
+    "tag": (
+        "tags",
+        "LEFT JOIN LATERAL (SELECT sums.key AS tags) AS text ON true LEFT JOIN LATERAL {tags} AS tag ON true",
+        "tag",
+    ),
 }
 
 
@@ -271,7 +275,9 @@ def _values(
         "tags": list(selection.tags),
         "billable": selection.billable,
     }
-    return values | {f"without_{what}": what in selection.without for what in ("user", "project", "client", "task", "tag")}
+    return values | {
+        f"without_{what}": what in selection.without for what in ("user", "project", "client", "task", "tag")
+    }
 
 
 def _by_name(choice: Choice) -> tuple[str, int]:

@@ -101,18 +101,19 @@ def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
 
 def end(cursor: Cursor, token: str) -> None:
     """End the session behind `token`."""
-    cursor.execute("SELECT user_id, id FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
-    if row := cursor.fetchone():
-        revoke(cursor, *row)
+    cursor.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at WHERE token_sha256 = %s", (hash_of(token),))
+    _forget_ended(cursor)
 
 
 def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[Session]:
-    """Return where the user is signed in, last used first; with `now` (UTC, no zone) what has expired is left out."""
+    """Return where the user is signed in at the moment `now` (UTC, no zone; else this one), last used first."""
     cursor.execute(
         """
         SELECT id, created_at, last_seen_at, coalesce(user_agent, ''), coalesce(address, '')
         FROM sign_in_sessions
-        WHERE user_id = %(user)s AND expires_at > coalesce(%(now)s, timezone('utc', now()))
+        WHERE user_id = %(user)s
+            AND expires_at > coalesce(%(now)s, timezone('utc', now()))
+            AND expires_at > last_seen_at
         ORDER BY last_seen_at DESC, id DESC
         """,
         {"user": user_id, "now": now},
@@ -122,56 +123,66 @@ def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[S
 
 def revoke(cursor: Cursor, user_id: int, session_id: int) -> bool:
     """End a session of the user, and tell whether it was there."""
-    return _end(cursor, user_id, only=session_id) == 1
-
-
-def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = None) -> int:
-    """End all sessions of the user, but perhaps the one that asks for it, and return how many there were."""
-    return _end(cursor, user_id, spare=except_session_id)
-
-
-def _end(cursor: Cursor, user_id: int, only: int | None = None, spare: int | None = None) -> int:
-    """End sessions. While a timer of the user runs their rows stay, expired: they tell the last activity."""
-    chosen = {"user": user_id, "only": only, "spare": spare}
     cursor.execute(
         """
         UPDATE sign_in_sessions
         SET expires_at = last_seen_at
-        WHERE user_id = %(user)s
-            AND id = coalesce(%(only)s, id)
-            AND id IS DISTINCT FROM %(spare)s
-            AND expires_at > last_seen_at
-            AND EXISTS (
-                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
-            )
+        WHERE id = %s AND user_id = %s AND expires_at > last_seen_at
         """,
-        chosen,
+        (session_id, user_id),
     )
-    expired = cursor.rowcount
+    was_there = cursor.rowcount == 1
+    _forget_ended(cursor)
+    return was_there
+
+
+def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = None) -> int:
+    """End all sessions of the user, but perhaps the one that asks for it, and return how many there were."""
     cursor.execute(
         """
-        DELETE FROM sign_in_sessions
-        WHERE user_id = %(user)s
-            AND id = coalesce(%(only)s, id)
-            AND id IS DISTINCT FROM %(spare)s
-            AND NOT EXISTS (
-                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
-            )
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE user_id = %s AND id IS DISTINCT FROM %s AND expires_at > last_seen_at
         """,
-        chosen,
+        (user_id, except_session_id),
     )
-    return expired + cursor.rowcount
+    ended = cursor.rowcount
+    _forget_ended(cursor)
+    return ended
 
 
 def forget_expired(cursor: Cursor, now: datetime) -> None:
-    """Delete the sessions that had expired by the moment `now` (UTC, no zone), but those of who has a running timer."""
+    """Delete the sessions that had expired by the moment `now` (UTC, no zone), of everybody."""
+    # Two who sign in at once pass over what the other one deletes.
+    cursor.execute(
+        """
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE id IN (
+            SELECT id
+            FROM sign_in_sessions
+            WHERE expires_at <= %s AND expires_at > last_seen_at
+            FOR UPDATE SKIP LOCKED
+        )
+        """,
+        (now,),
+    )
+    _forget_ended(cursor)
+
+
+def _forget_ended(cursor: Cursor) -> None:
+    """Delete what has ended; while a timer of the user runs the row stays, for it tells the last activity."""
     cursor.execute(
         """
         DELETE FROM sign_in_sessions
-        WHERE expires_at <= %s
-            AND NOT EXISTS (
-                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
-            )
-        """,
-        (now,),
+        WHERE id IN (
+            SELECT id
+            FROM sign_in_sessions
+            WHERE expires_at <= last_seen_at
+                AND NOT EXISTS (
+                    SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
+                )
+            FOR UPDATE SKIP LOCKED
+        )
+        """
     )

@@ -62,7 +62,7 @@ def _forget_old(cursor: Cursor, now: datetime) -> None:
     cursor.execute(
         """
         DELETE FROM sign_in_failures
-        WHERE id IN (SELECT id FROM sign_in_failures ORDER BY id LIMIT 50) AND failed_at < %s
+        WHERE id IN (SELECT id FROM sign_in_failures ORDER BY id LIMIT 50 FOR UPDATE SKIP LOCKED) AND failed_at < %s
         """,
         (now - KEPT,),
     )

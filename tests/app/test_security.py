@@ -1,6 +1,7 @@
 """Sessions, cookies, redirects, proxies, forms: what others may try."""
 
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -61,6 +62,7 @@ def test_signing_in_again_ends_the_session_before_and_takes_nothing_over(client,
     """So that nobody goes on in a session that somebody else put into the browser."""
     enter(client)
     first = token_of(client)
+    client.get("/week")
     with client.session_transaction() as session:
         session["planted"] = "by somebody"
         before = session["csrf_token"]
@@ -96,7 +98,7 @@ def test_a_role_that_was_taken_away_is_gone_at_the_next_request(as_user, migrate
 
 def test_sessions_are_listed_and_ended_one_by_one_or_all_but_this(as_user, migrated, cast):
     first, second, other = as_user("alice"), as_user("alice"), as_user("bob")
-    with migrated.connect() as connection, connection.cursor() as cursor:
+    with closing(migrated.connect()) as connection, connection.cursor() as cursor:
         listed = sessions.list_of(cursor, cast["alice"])
         assert [(one.user_agent, one.address) for one in listed] == [("a test", "127.0.0.1")] * 2
         [bobs] = sessions.list_of(cursor, cast["bob"])
@@ -112,7 +114,7 @@ def test_sessions_are_listed_and_ended_one_by_one_or_all_but_this(as_user, migra
 
 def test_a_new_password_ends_the_other_sessions_and_voids_the_invitation(as_user, migrated, cast):
     here, elsewhere = as_user("alice"), as_user("alice")
-    with migrated.connect() as connection, connection.cursor() as cursor:
+    with closing(migrated.connect()) as connection, connection.cursor() as cursor:
         mine = sessions.signed_in(cursor, token_of(here), security_now()).session_id
         cursor.execute(
             "INSERT INTO sign_in_invitations (user_id, token_sha256, expires_at) VALUES (%s, 'x', '2099-01-01')",
