@@ -35,6 +35,7 @@ class Size(NamedTuple):
 
 WIDE = Size(1080, 260, 16)
 NARROW = Size(328, 220, 6)
+SMALL = Size(320, 120, 3)
 
 
 def columns(labels: list[str], series: list[list[int]], size: Size) -> bytes:
@@ -52,6 +53,24 @@ def bars(labels: list[str], values: list[int], size: Size) -> bytes:
     # pygal draws from the bottom up.
     chart = pygal.HorizontalBar(**looks, x_labels=shown[::-1], spacing=6)
     return _drawn(chart, [values[::-1]], max(values, default=0))
+
+
+def line(labels: list[str], values: list[float], size: Size) -> bytes:
+    """Return a line through the figures of some days, for a trend: it is marked at its lowest and its highest only."""
+    lowest, highest = min(values), max(values)
+    margin = (highest - lowest) * 0.1 or abs(highest) * 0.1 or 1
+    chart = pygal.Line(
+        **_looks(size) | {"value_formatter": "{:,g}".format},
+        x_labels=_thinned(labels, size.labels),
+        show_dots=len(values) == 1,
+        stroke_style={"width": 2},
+        fill=False,
+    )
+    chart.range = (lowest - margin, highest + margin)
+    chart.y_labels = sorted({lowest, highest})
+    chart.add("0", values)
+    chart.add_xml_filter(_bare)
+    return chart.render()
 
 
 def axis(highest: int) -> list[int]:
@@ -107,7 +126,7 @@ def _style() -> str:
         ".axis.x text{text-anchor:middle}",
         ".axis.y text{text-anchor:end}",
         ".background,.plot .background{fill:none}",
-        ".axis path{fill:none}",
+        ".axis path,.series .line{fill:none}",
         ".vertical .axis.x path,.horizontal .axis.y path,.axis .major{stroke:none}",
         _coloured("light", LIGHT),
         f"@media (prefers-color-scheme:dark){{{_coloured('dark', DARK)}}}",
@@ -117,7 +136,8 @@ def _style() -> str:
 
 def _coloured(scheme: str, colours: tuple[str, ...]) -> str:
     fills = [f".color-{number}{{fill:{colour}}}" for number, colour in enumerate(colours)]
-    return "\n".join([f"text{{fill:{TEXT[scheme]}}}", f".guide{{stroke:{GUIDE[scheme]}}}", *fills])
+    line = f".series .line{{stroke:{colours[0]};stroke-width:2}}"
+    return "\n".join([f"text{{fill:{TEXT[scheme]}}}", f".guide{{stroke:{GUIDE[scheme]}}}", line, *fills])
 
 
 def _thinned(labels: list[str], room: int) -> list[str]:

@@ -16,7 +16,7 @@
     const running = [...bar.querySelectorAll("[data-start]")];
     for (const timer of running) {
       const seconds = secondsOf(timer);
-      const clock = timer.querySelector(".clock");
+      const clock = timer.querySelector(".timer-clock");
       const text = `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
       if (clock && clock.textContent !== text) clock.textContent = text;
     }
@@ -98,7 +98,7 @@
     form.querySelector("[data-buttons]").append(cancel);
     form.elements.notes.autofocus = false;
     form.dataset.edited = "";
-    const row = link.closest(".running");
+    const row = link.closest(".timer-row");
     row.after(form);
     row.hidden = true;
     const close = () => {

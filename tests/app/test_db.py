@@ -125,3 +125,37 @@ def test_while_the_database_is_away_pages_say_so(client, migrated, close_databas
         assert "Service Unavailable" in read(answer.text)
         assert any(line.startswith("The database cannot be reached.") for line in read(answer.text))
     assert client.get("/sign-in").status_code == 200
+
+
+class TestAChange:
+    def test_is_committed_at_its_end_and_read_after_it(self, app, migrated):
+        with app.test_request_context():
+            db.cursor().execute("SELECT 1")
+            with db.change() as cursor:
+                cursor.execute("INSERT INTO projects (name, client) VALUES ('Relaunch', 'Acme')")
+            cursor = db.cursor()
+            cursor.execute("SELECT name FROM projects ORDER BY id")
+            assert cursor.fetchall() == [("General",), ("Relaunch",)]
+        assert migrated.query("SELECT count(*) FROM projects") == [(2,)]
+
+    def test_is_rolled_back_by_an_exception(self, app, migrated):
+        with app.test_request_context():
+            with pytest.raises(ZeroDivisionError), db.change() as cursor:
+                cursor.execute("DELETE FROM projects")
+                raise ZeroDivisionError
+            db.cursor().execute("SELECT 1")
+        assert migrated.query("SELECT count(*) FROM projects") == [(1,)]
+
+    def test_is_what_is_read_within_it(self, app, migrated):
+        with app.test_request_context(), db.change() as cursor:
+            cursor.execute("INSERT INTO projects (name, client) VALUES ('Relaunch', 'Acme')")
+            reading = db.cursor()
+            reading.execute("SELECT count(*), current_setting('transaction_isolation') FROM projects")
+            assert reading.fetchone() == (2, "read committed")
+
+    def test_whose_connection_breaks_says_that_the_database_is_away(self, app, migrated):
+        with app.test_request_context(), pytest.raises(db.DatabaseAwayError), db.change() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            migrated.query("SELECT pg_terminate_backend(%s, 5000)", cursor.fetchone()[0], user="postgres")
+            cursor.execute("DELETE FROM projects")
+        assert migrated.query("SELECT count(*) FROM projects") == [(1,)]

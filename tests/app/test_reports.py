@@ -119,7 +119,9 @@ def test_filters_hold_in_what_the_figures_lead_to(as_user, work):
 def test_rows_and_totals(as_user, work, read):
     lines = read(as_user("carol").get(f"{PAGE}?columns=none").text)
     assert "Project | Total | Billable | Not billable | Amount" in lines
-    assert [line for line in lines if line.startswith(("Shop", "Website", "Garden", "Own", "No project", "Total |"))] == [
+    assert [
+        line for line in lines if line.startswith(("Shop", "Website", "Garden", "Own", "No project", "Total |"))
+    ] == [
         "Shop Acme | 3:10 | 2:00 | 1:10 | €66.66",
         "Website Acme | 2:00 | 2:00 | – | €160.00",
         "Garden Bloom | 1:45 | 1:45 | – | €0.00",
