@@ -42,6 +42,7 @@ def test_everything_but_the_database_has_a_default():
         auth_proxy_header=None,
         auth_proxy_networks=(),
         secret_key=None,
+        metrics_token=None,
         legacy_timezone=None,
         admin_username="admin",
         admin_password=None,
