@@ -51,13 +51,13 @@ def main() -> None:
         show("start and stop, p95 of 16 people", p95(start_or_stop, people), "ms", 30)
         today = datetime.now(UTC).date()
         month, year = today.replace(day=1) - timedelta(days=1), today - timedelta(days=365)
-        last_month = f"/reports?from={month.replace(day=1)}&to={month}&group=project&by=day"
-        last_year = f"/reports?from={year}&to={today}&group=project&by=month"
+        last_month = f"/reports?from={month.replace(day=1)}&to={month}&rows=project&columns=day"
+        last_year = f"/reports?from={year}&to={today}&rows=project&columns=month"
         show("a month's report, of everybody", median(lambda: carol.timed("GET", last_month)), "ms", 100)
         show("a year's report, of everybody", median(lambda: carol.timed("GET", last_year)), "ms", 1000)
         before = memory_of_workers(gunicorn.pid)
         began = time.perf_counter()
-        size = len(carol.get(f"/reports.csv?from=2000-01-01&to={today}&group=project"))
+        size = len(carol.get(f"/reports.csv?from=2000-01-01&to={today}"))
         seconds = time.perf_counter() - began
         show(f"CSV of all, {size / 2**20:.0f} MiB", seconds, "s")
         show("the largest worker grew meanwhile by", memory_of_workers(gunicorn.pid) - before, "MiB")
@@ -131,11 +131,11 @@ def signed_in(url: str, secret: str) -> list[Person]:
 def start_or_stop(person: Person) -> float:
     """Start a timer, or stop the one that runs."""
     if person.running:
-        milliseconds = person.timed("POST", f"/timer/stop/{person.running}")
+        milliseconds = person.timed("POST", "/timer/stop", entry=person.running, token=str(uuid.uuid4()))
         person.running = None
         return milliseconds
     milliseconds = person.timed("POST", "/timer/start", notes="bench", token=str(uuid.uuid4()))
-    person.running = re.search(rb"/timer/stop/(\d+)", person.get("/"))[1].decode()
+    person.running = re.search(rb'name="entry" value="(\d+)"', person.get("/"))[1].decode()
     return milliseconds
 
 
