@@ -17,7 +17,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from flask_wtf import CSRFProtect
 
 from app import db, timekeeping
-from app.queries import sessions, settings
+from app.queries import sessions, settings, timer
 from app.queries.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -165,7 +165,20 @@ def _note_use(response: Any) -> Any:
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "is_public", False) or getattr(view, "is_passive", False) or request.endpoint == "static":
         return response
-    if response.status_code < 500 and is_signed_in() and now() - viewer().last_seen_at > TOUCH_AFTER:
+    if (
+        response.status_code < 500
+        and is_signed_in()
+        and now() - viewer().last_seen_at > TOUCH_AFTER
+        and not _is_asked_about_a_timer()
+    ):
         with db.change() as cursor:
             sessions.touch(cursor, viewer().session_id, now())
     return response
+
+
+def _is_asked_about_a_timer() -> bool:
+    """Tell whether a timer ran on while nobody was seen. Until that is answered, the last activity stays as it is."""
+    idle_since = now() - timedelta(minutes=current_settings().idle_timeout_minutes)
+    if not viewer().last_seen_at < idle_since < now():
+        return False
+    return timer.is_any_older(db.cursor(), viewer().id, idle_since)

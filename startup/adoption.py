@@ -16,7 +16,7 @@ from startup.configuration import Configuration
 from startup.errors import ConnectionLostError, MigrationFailedError
 from startup.local_times import localize, require_known
 from startup.lock import refuse_while_locked
-from startup.migrations import MigrationFile
+from startup.migrations import MigrationFile, adoption_is_due
 from startup.patience import Patience, passes
 from startup.report import describe
 from startup.verification import compare
@@ -36,11 +36,18 @@ def adopt(connection, state: State, files: list[MigrationFile], lock, configurat
         while not adoption.run(lock.take_row):
             lock.drop_row()
             lock.wait_for_row()
+        if adoption.was_overtaken:
+            lock.drop_row()
+            while not lock.take_row():
+                lock.wait_for_row()
     except BaseException:
         lock.drop_row()
-        if dump and not adoption.may_be_committed:
+        if dump and not (adoption.may_be_committed or adoption.was_overtaken):
             backup.discard(dump)
         raise
+    if adoption.was_overtaken:
+        log.write("Somebody began to apply the migrations by hand meanwhile: going on from there")
+        return
     for applied in adoption.applied:
         tell_applied(*applied)
     tell(adoption.report)
@@ -71,12 +78,14 @@ class Adoption:
     report    the rows of adoption_report
     inserted  the defaults that were inserted
     may_be_committed  whether it came as far as COMMIT
+    was_overtaken  whether somebody applied migrations by hand meanwhile, so that there was nothing to adopt
     """
 
     def __init__(self, connection, state: State, files: list[MigrationFile], configuration, is_rehearsal=False):
         if configuration.legacy_timezone:
             require_known(connection, configuration.legacy_timezone, "LEGACY_TIMEZONE")
         self._connection = connection
+        self._pending = files
         self._files = [file for file in files if file.transactional]
         self._configuration = configuration
         self._is_rehearsal = is_rehearsal
@@ -86,7 +95,7 @@ class Adoption:
 
     def _forget(self) -> None:
         self._obstacles, self.report, self.applied, self.inserted = [], [], [], []
-        self.may_be_committed = False
+        self.may_be_committed = self.was_overtaken = False
 
     def run(self, begin) -> bool:
         """Adopt; gives false, with everything rolled back, where begin() gives false inside the transaction."""
@@ -112,6 +121,10 @@ class Adoption:
             self._lock_tables(ledger)
             if not begin():
                 return False
+            # The dump, or the wait for somebody else, may have taken long.
+            if not adoption_is_due(read_state(self._connection), self._pending):
+                self.was_overtaken = True
+                return True
             ledger.ensure_internal_schema_updated()
             self._apply(ledger, patience)
             if self._configuration.legacy_timezone and not self._obstacles:

@@ -47,12 +47,27 @@ def signed_in(cursor: Cursor, token: str, now: datetime) -> SignedIn | None:
 
 
 def begin(cursor: Cursor, user_id: int, now: datetime, user_agent: str, address: str) -> str:
-    """Begin a session of the user at the moment `now` (UTC, no zone) and return its token."""
+    """Begin a session of the user at the moment `now` (UTC, no zone) and return its token.
+
+    While a timer runs it takes over when the user was last seen: signing in does not say what became of the timer.
+    """
     token = secrets.token_urlsafe(32)
     cursor.execute(
         """
         INSERT INTO sign_in_sessions (user_id, token_sha256, created_at, last_seen_at, expires_at, user_agent, address)
-        VALUES (%(user)s, %(hash)s, %(now)s, %(now)s, %(until)s, %(user_agent)s, %(address)s)
+        SELECT users.id, %(hash)s, %(now)s, coalesce(seen.before, %(now)s), %(until)s, %(user_agent)s, %(address)s
+        FROM users
+        LEFT JOIN LATERAL (
+            SELECT
+                coalesce(
+                    (SELECT max(last_seen_at) FROM sign_in_sessions WHERE user_id = users.id),
+                    greatest(max(start_time), CASE WHEN last_login < %(now)s THEN last_login END)
+                ) AS before
+            FROM time_entries
+            WHERE user_id = users.id AND end_time IS NULL
+            HAVING count(*) > 0
+        ) AS seen ON true
+        WHERE users.id = %(user)s
         """,
         {
             "user": user_id,
@@ -75,5 +90,17 @@ def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
 
 
 def end(cursor: Cursor, token: str) -> None:
-    """End the session behind `token`."""
-    cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
+    """End the session behind `token`. While a timer runs its row stays, expired: it tells the last activity."""
+    cursor.execute(
+        """
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE token_sha256 = %(hash)s
+            AND EXISTS (
+                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
+            )
+        """,
+        {"hash": hash_of(token)},
+    )
+    if not cursor.rowcount:
+        cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))

@@ -37,6 +37,21 @@ def test_the_last_id_of_its_type_leaves_room_for_the_next_row(laboratory):
     require_adoption(laboratory, BASE + last + refers, [])
 
 
+def test_a_sequence_that_is_nobodys_becomes_the_tables_own_and_that_of_another_table_does_not(laboratory):
+    """So a dump by hand leaves them; the settings row takes its number from the sequence that the table owns."""
+    nobodys = "ALTER SEQUENCE settings_id_seq OWNED BY NONE; ALTER SEQUENCE users_id_seq OWNED BY NONE;"
+    shared = "DROP SEQUENCE tasks_id_seq CASCADE; ALTER TABLE tasks ALTER id SET DEFAULT nextval('projects_id_seq');"
+    with old_database(laboratory, BASE + nobodys + shared) as database:
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
+        owned = "SELECT t, pg_get_serial_sequence(t, 'id') FROM unnest(%s::text[]) AS t"
+        tables = ["settings", "users", "tasks", "projects"]
+        assert database.query(owned, tables) == [(table, f"public.{table}_id_seq") for table in tables]
+        assert database.query("SELECT count(*) FROM settings") == [(1,)]
+        database.execute("DROP TABLE tasks, users CASCADE")
+        assert database.query("SELECT relname FROM pg_class WHERE relname IN ('tasks_id_seq', 'users_id_seq')") == []
+
+
 def test_tables_of_another_owner_are_refused_before_anything_changes(laboratory):
     with old_database(laboratory, BASE + ENTRY) as database:
         database.execute("ALTER TABLE tasks OWNER TO postgres; GRANT ALL ON tasks TO owner", user="postgres")
@@ -113,16 +128,27 @@ def test_tasks_of_nobody_become_those_of_the_first_administrator(laboratory):
 def test_deferred_keys_stop_no_file_that_fills_two_columns_of_a_row_by_hand(laboratory):
     """The second UPDATE of a row leaves a check of its key to the end of the transaction, and ALTER TABLE refuses."""
     rows = """
-    ALTER TABLE tasks DROP CONSTRAINT IF EXISTS tasks_project_id_fkey;
-    ALTER TABLE tasks ADD FOREIGN KEY (project_id) REFERENCES projects (id) DEFERRABLE INITIALLY DEFERRED;
+    ALTER TABLE tasks ALTER CONSTRAINT tasks_project_id_fkey DEFERRABLE INITIALLY DEFERRED;
     ALTER TABLE tasks ALTER status DROP NOT NULL, ALTER priority DROP NOT NULL;
+    ALTER TABLE time_entries ALTER CONSTRAINT time_entries_task_id_fkey DEFERRABLE INITIALLY DEFERRED;
+    ALTER TABLE time_entries ALTER source DROP NOT NULL, ALTER billable DROP NOT NULL, DROP project_id,
+        ADD description TEXT, ADD duration INTERVAL;
+    ALTER TABLE invoices ALTER CONSTRAINT invoices_project_id_fkey DEFERRABLE INITIALLY DEFERRED;
+    ALTER TABLE invoices ALTER status DROP NOT NULL, ALTER tax_rate DROP NOT NULL;
     INSERT INTO users (id, username) VALUES (1, 'u');
     INSERT INTO projects (id, name, client) VALUES (1, 'p', 'c');
     INSERT INTO tasks (id, project_id, name, created_by, status, priority) VALUES (4, 1, 'a', 1, NULL, NULL);
+    INSERT INTO time_entries (task_id, start_time, source, billable, description, duration)
+        VALUES (4, '2025-01-01', NULL, NULL, 'of the scaffold', '1 hour');
+    INSERT INTO invoices (invoice_number, client_name, project_id, issue_date, due_date, status, tax_rate)
+        VALUES ('A', 'c', 1, '2025-01-01', '2025-01-01', NULL, NULL);
     """
     with old_database(laboratory, BASE + rows) as database:
         result = yoyo(database, "apply")
         assert result.returncode == 0, result.stderr
+        assert database.query("SELECT project_id, notes, duration_seconds, source FROM time_entries") == [
+            (1, "of the scaffold", 3600, "manual")
+        ]
 
 
 def test_a_generated_column_is_told_with_what_to_do(laboratory):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from adoption.traits import BASE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from installation import SECONDS, contents_of, errors_in, wait_for
@@ -523,6 +524,65 @@ def test_it_is_part_of_the_transaction_of_an_adoption(migrated):
         assert localize(connection, "Europe/Brussels") == []
         cursor.execute("ROLLBACK")
     assert times(migrated) == {1: ("2025-08-18 08:00:00", None)}
+
+
+# --- From an old database ---
+
+ENTRIES = """
+ALTER TABLE time_entries ALTER start_time DROP NOT NULL, ADD start_utc TIMESTAMP, ADD end_utc TIMESTAMP;
+INSERT INTO time_entries (id, start_time, end_time, start_utc, end_utc) VALUES
+    (1, '2025-08-18 08:00', '2025-08-18 09:00', NULL, NULL),
+    (2, NULL, NULL, '2025-08-18 08:00', '2025-08-18 09:00'),
+    (3, '2025-08-18 08:00', NULL, '2025-08-18 06:00', '2025-08-18 09:00'),
+    (4, NULL, '2025-08-18 09:00', '2025-08-18 06:30', '2025-08-18 07:00');
+"""
+SUMMER, UTC = ("2025-08-18 06:00:00", "2025-08-18 07:00:00"), ("2025-08-18 08:00:00", "2025-08-18 09:00:00")
+OF_UTC = {
+    "columns of both kinds": (
+        ENTRIES,
+        {1: SUMMER, 2: UTC, 3: (SUMMER[0], UTC[1]), 4: ("2025-08-18 06:30:00", SUMMER[1])},
+    ),
+    "a start that is renamed": (
+        ENTRIES + "DELETE FROM time_entries WHERE start_utc IS NULL; ALTER TABLE time_entries DROP start_time",
+        {2: UTC, 3: (SUMMER[0], UTC[1]), 4: ("2025-08-18 06:30:00", SUMMER[1])},
+    ),
+    "an end with a zone": (
+        "INSERT INTO time_entries (id, start_time, end_time) VALUES (1, '2025-08-18 08:00', '2025-08-18 09:00');"
+        "ALTER TABLE time_entries ALTER end_time TYPE TIMESTAMPTZ USING end_time AT TIME ZONE 'UTC'",
+        {1: (SUMMER[0], UTC[1])},
+    ),
+    "a start as text with a zone": (
+        "ALTER TABLE time_entries ALTER start_time TYPE TEXT;"
+        "INSERT INTO time_entries (id, start_time, end_time) VALUES (1, '2025-08-18T08:00:00Z', '2025-08-18 09:00')",
+        {1: (UTC[0], SUMMER[1])},
+    ),
+}
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+@pytest.mark.parametrize("case", OF_UTC)
+def test_what_an_adoption_found_in_utc_is_not_shifted(database, run_runner, when, case):
+    statements, expected = OF_UTC[case]
+    database.execute(BASE + statements)
+    environment = {"LEGACY_TIMEZONE": "Europe/Brussels"}
+    first = environment if when == "at once" else {}
+    assert run_runner("migrate", database=database, env=first).returncode == 0
+    result = run_runner("localize", database=database, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert ("nothing to convert" in result.stderr) == (when == "at once")
+    assert times(database) == expected
+
+
+def test_a_zone_that_the_server_does_not_know_stops_an_adoption(database, run_runner, tmp_path):
+    (tmp_path / "Mars").write_bytes(zone_file("Europe/Rome"))
+    database.execute(BASE + "INSERT INTO time_entries (start_time) VALUES ('2025-08-18 08:00')")
+    before = contents_of(database)
+    for command in ("plan", "migrate"):
+        environment = {"LEGACY_TIMEZONE": "Mars", "PYTHONTZPATH": str(tmp_path)}
+        result = run_runner(command, database=database, env=environment)
+        assert result.returncode == 2
+        assert "LEGACY_TIMEZONE=Mars: PostgreSQL on this server does not know that time zone" in result.stderr
+    assert contents_of(database) == before
 
 
 # --- What a start says of it ---

@@ -7,6 +7,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from adoption.traits import BASE
 from background import running
 from blocking import lines_with, transaction
 from installation import (
@@ -19,6 +20,7 @@ from installation import (
     wait_for,
     yoyo,
 )
+from psycopg2.errors import LockNotAvailable
 
 MIGRATIONS = [path.stem for path in migration_files()]
 BUILDS = [path.stem for path in migration_files() if "-- transactional: false" in path.read_text("ascii")]
@@ -32,6 +34,80 @@ WAITS = "SET LOCAL lock_timeout = 0;\nSELECT pg_advisory_xact_lock(42);\n"
 WAITING = "FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
 HELD_BY_THE_ADOPTION = "FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
 RELATIONS = "SELECT count(*) FROM pg_class"
+# Something of each kind that is reported.
+OF_EACH_KIND = """
+CREATE TABLE clients (id SERIAL PRIMARY KEY, name VARCHAR(200));
+CREATE TABLE extra ();
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tags := ''touched''; RETURN NEW; END';
+CREATE TRIGGER touch BEFORE UPDATE ON time_entries FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER always BEFORE UPDATE ON time_entries FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER off BEFORE UPDATE ON time_entries FOR EACH ROW EXECUTE FUNCTION touch();
+ALTER TABLE time_entries ENABLE ALWAYS TRIGGER always, DISABLE TRIGGER off;
+ALTER TABLE projects ADD client_id INTEGER, ALTER client DROP NOT NULL;
+ALTER TABLE time_entries ADD duration INTERVAL, ADD kind TEXT NOT NULL, ALTER billable DROP NOT NULL,
+    ALTER billable DROP DEFAULT, DROP source, DROP CONSTRAINT time_entries_task_id_fkey,
+    DROP CONSTRAINT time_entries_user_id_fkey;
+ALTER TABLE time_entries RENAME notes TO description;
+ALTER TABLE tasks DROP CONSTRAINT tasks_project_id_fkey, ADD FOREIGN KEY (project_id) REFERENCES projects (id),
+    ALTER estimated_hours TYPE DOUBLE PRECISION;
+ALTER TABLE users DROP CONSTRAINT users_username_key;
+DROP TABLE invoice_items;
+DROP INDEX idx_projects_status;
+CREATE INDEX idx_projects_status ON projects (name);
+ALTER INDEX idx_projects_client RENAME TO ix_projects_client;
+INSERT INTO clients (name) VALUES ('a client');
+INSERT INTO users (username) VALUES ('anna');
+INSERT INTO projects (id, name, client, client_id)
+    VALUES (1, 'General', 'another', 1), (2, 'General', NULL, 1), (3, 'mine', NULL, NULL);
+INSERT INTO tasks (id, project_id, name, created_by, estimated_hours) VALUES (1, 1, 'a', 1, 1500.5);
+INSERT INTO settings (timezone) VALUES ('Europe/Brussels'), ('Europe/Rome');
+INSERT INTO time_entries (id, user_id, start_time, task_id, billable, duration, kind)
+    VALUES (1, 404, '2025-01-01 09:00', 404, NULL, '1 hour', 'k'), (2, 1, '2025-01-01 09:00', 1, true, NULL, 'k');
+"""
+FOUND = [
+    "schema public: a TimeTracker database with 6 of 7 tables, made by SQL, with a table of clients",
+    "table invoices, 0 rows: columns id, invoice_number, project_id, ",
+    "table projects, 3 rows: columns id, name, client, ",
+    "table settings, 2 rows: columns id, timezone, ",
+    "table tasks, 1 row: columns id, project_id, ",
+    "table time_entries, 2 rows: columns id, user_id, ",
+    "table users, 1 row: columns id, username, ",
+]
+REPORT = [
+    "column time_entries.notes: renamed from description",
+    "index projects.idx_projects_client: renamed from ix_projects_client",
+    "index projects.idx_projects_status: what bore the name is called idx_projects_status_as_found now",
+    "column time_entries.kind: may be empty now",
+    "column tasks.estimated_hours, 1 row: double precision became numeric, not numeric(5,2)",
+    "column projects.id: the sequence goes on with 4; it stood at 0",
+    "column tasks.id: the sequence goes on with 2; it stood at 0",
+    "column time_entries.id: the sequence goes on with 3; it stood at 0",
+    "column time_entries.duration_seconds, 1 row: filled from duration",
+    "column projects.client, 1 row: filled from clients.name",
+    "column projects.client, 1 row: filled from nothing",
+    "column time_entries.task_id, 1 row: emptied, as there is no such task (id 1); the numbers are kept in ",
+    "table invoice_items: made",
+    "table time_entries: columns made, as there were none: source",
+    "column time_entries.billable, 1 row: was empty, and has the default now (id 1)",
+    "key of invoice_items FOREIGN KEY (invoice_id) REFERENCES invoices(id) ON DELETE CASCADE: made",
+    "key of tasks FOREIGN KEY (project_id) REFERENCES projects(id): taken away",
+    "key of tasks FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE: made",
+    "key of time_entries FOREIGN KEY (task_id) REFERENCES tasks(id) ON DELETE SET NULL: made",
+    "key of time_entries FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE NOT VALID: made",
+    "key of users UNIQUE (username): made",
+    "other tables: clients, extra: TimeTracker does not use them",
+    "table time_entries, 2 rows: start_time and end_time are read as UTC, and were not shifted.",
+    "column projects.client, 1 row: it differs from the name in the table clients, and was kept (id 1)",
+    "column projects.client, 1 row: no client was known",
+    "foreign key time_entries.user_id, 1 row: what these rows refer to is not in users (id 1).",
+    "table settings, 1 row: TimeTracker uses the row with the lowest id and never looks at the others (id 2).",
+    "table projects, 1 row: there are several projects called General, one more of each start",
+]
+IDENTITY = """
+ALTER TABLE {table} ALTER id DROP DEFAULT;
+DROP SEQUENCE {table}_id_seq;
+ALTER TABLE {table} ALTER id ADD GENERATED BY DEFAULT AS IDENTITY;
+"""
 REFUSES = """\
 DO $$
 BEGIN
@@ -132,6 +208,13 @@ class TestOneTransaction:
         assert database.query("SELECT currency FROM settings") == [("USD",)]
         assert database.query("SELECT id, username FROM users") == [(1, "carol")]
 
+    def test_gives_a_database_with_projects_and_no_user_an_administrator_only(self, database, run_runner, load_sql):
+        load_sql(database, EMPTY)
+        database.execute("INSERT INTO projects (name) VALUES ('Garden')")
+        assert is_adopted(run_runner("migrate", database=database))
+        assert database.query("SELECT name FROM projects") == [("Garden",)]
+        assert database.query("SELECT username, role FROM users") == [("admin", "admin")]
+
     def test_of_the_file_that_fails_leaves_nothing(self, old, installation):
         before = contents_of(old)
         id = installation.add("example", "CREATE TABLE made (id INTEGER);\nSELECT 1 / (id - id) FROM users;\n")
@@ -153,6 +236,18 @@ class TestOneTransaction:
     def test_moves_no_sequence_where_the_defaults_are_refused(self, database, installation, load_sql):
         load_sql(database, EMPTY)
         database.execute("ALTER TABLE projects ADD CHECK (name <> 'General')")
+        before = contents_of(database)
+        result = installation.run("migrate", database=database)
+        assert is_refused(result)
+        assert "The defaults could not be inserted" in errors_in(result)[0]
+        assert without_statistics(contents_of(database)) == without_statistics(before)
+
+    @pytest.mark.parametrize("numbered", ["", IDENTITY], ids=["serial", "identity"])
+    def test_moves_no_sequence_where_the_last_default_is_refused(self, database, installation, load_sql, numbered):
+        load_sql(database, EMPTY)
+        database.execute("CREATE TABLE settings (id SERIAL PRIMARY KEY, currency TEXT CHECK (currency <> 'EUR'))")
+        for table in ("users", "projects", "settings"):
+            database.execute(numbered.format(table=table) or "SELECT")
         before = contents_of(database)
         result = installation.run("migrate", database=database)
         assert is_refused(result)
@@ -313,6 +408,44 @@ class TestTheReport:
             "report"
         ]
 
+    def test_is_whole_told_by_plan_before_and_kept(self, database, run_runner):
+        database.execute(BASE + OF_EACH_KIND)
+        triggers = "SELECT tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
+        before = database.query(triggers)
+        planned = run_runner("plan", database=database).stdout
+        assert is_adopted(run_runner("migrate", database=database))
+        kept = run_runner("report", database=database).stdout
+        told = [line.strip() for line in kept.splitlines() if line.startswith("  ")]
+        assert [line.strip() for line in planned.splitlines() if line.startswith("  ")] == told
+        found, rest = told[: len(FOUND)], told[len(FOUND) :]
+        for lines, expected in ((found, FOUND), (rest, REPORT)):
+            assert [line[: len(begin)] for line, begin in zip(lines, expected, strict=True)] == expected
+        assert database.query(triggers) == before
+        assert database.query(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid, 1, true) FROM pg_index"
+            " WHERE indrelid = 'projects'::regclass ORDER BY 1"
+        ) == [
+            ("idx_projects_client", "client"),
+            ("idx_projects_status", "status"),
+            ("idx_projects_status_as_found", "name"),
+            ("projects_pkey", "id"),
+        ]
+        assert database.query("SELECT DISTINCT tags FROM time_entries") == [(None,)]
+        assert database.query("TABLE public_archive.adoption_task_ids") == [(1, 404)]
+        assert database.query("SELECT id, start_time::text, start_is_utc FROM public_archive.adoption_times") == [
+            (1, "2025-01-01 09:00:00", False),
+            (2, "2025-01-01 09:00:00", False),
+        ]
+        assert database.query("SELECT id, client FROM projects ORDER BY id") == [
+            (1, "another"),
+            (2, "a client"),
+            (3, "Default Client"),
+        ]
+        assert database.query("SELECT name FROM startup_marks WHERE name LIKE 'adoption%' ORDER BY name") == [
+            ("adoption",),
+            ("adoption time zone",),
+        ]
+
     def test_would_be_the_same_of_a_rehearsal(self, old, installation):
         installation.add("reports", REPORTS)
         result = installation.run("plan", database=old)
@@ -342,6 +475,22 @@ class TestTheReport:
             old.execute("DROP OWNED BY bob", user="postgres")
             server.execute("DROP ROLE bob")
 
+    @pytest.mark.parametrize("count", [3, 4, 6, 19])
+    def test_is_the_same_of_an_adoption_that_was_begun_by_hand(self, database, installation, run_runner, count):
+        database.execute(BASE + OF_EACH_KIND)
+        installation.keep(count)
+        assert yoyo(database, "apply", "--batch", folder=installation.folder).returncode == 0
+        kept = run_runner("report", database=database).stdout
+        assert kept.startswith("An adoption was begun by hand and is not done: python runner.py migrate") == (count > 3)
+        result = run_runner("migrate", database=database)
+        assert result.returncode == 0, result.stderr
+        kept = run_runner("report", database=database).stdout
+        assert kept.startswith("Adopted ")
+        told = [line.strip() for line in kept.splitlines() if line.startswith("  ")]
+        expected = FOUND + REPORT
+        assert [line[: len(begin)] for line, begin in zip(told, expected, strict=True)] == expected
+        assert database.query("SELECT proname FROM pg_proc WHERE proname LIKE 'adoption%'") == []
+
 
 @pytest.mark.only_pg("pg18")
 class TestBesideOthers:
@@ -362,6 +511,17 @@ class TestBesideOthers:
             reader.execute("ROLLBACK")
             assert runner.ends() == 0
         assert old.query("SELECT role FROM users WHERE username = 'latecomer'") == [("user",)]
+
+    @pytest.mark.parametrize("statement", ["SELECT FROM time_entries", "INSERT INTO users (username) VALUES ('late')"])
+    def test_nobody_reads_or_writes_from_its_beginning(self, old, installation, statement):
+        first = installation.sql / f"{installation.ids[0]}.sql"
+        first.write_text(first.read_text() + WAITS)
+        with held_up(old) as let_go, installation.start("migrate", database=old) as process:
+            wait_for(lambda: old.query(f"SELECT {WAITING}"))
+            with pytest.raises(LockNotAvailable):
+                old.execute(f"SET lock_timeout = '100ms'; {statement}")
+            let_go()
+            assert process.wait(60) == 0
 
     def test_it_ends_where_the_reader_stays(self, old, run_runner):
         before = contents_of(old)

@@ -1,15 +1,17 @@
 """The dump that is made before an adoption: a way back, or no start at all."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from database import wheel_binaries
-from installation import contents_of, errors_in, wait_for
+from installation import ROOT, contents_of, errors_in, held_up, read_until, wait_for
 from listeners import closed_port
 from parts import postgres_binaries
 
@@ -19,6 +21,24 @@ FAKE = """\
 [ "$1" = --version ] && echo "pg_dump (PostgreSQL) {version}" && exit
 {script}
 """
+# In the middle of an adoption, and at its very end.
+WAITS = "SET LOCAL lock_timeout = 0;\nSELECT pg_advisory_xact_lock(42);\n"
+WAITS_AT_THE_END = """\
+SET CONSTRAINTS ALL DEFERRED;
+SET LOCAL lock_timeout = 0;
+CREATE TABLE made (id INTEGER);
+CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON made DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION wait();
+INSERT INTO made VALUES (1);
+"""
+REFUSED_AT_THE_END = """\
+SET CONSTRAINTS ALL DEFERRED;
+CREATE TABLE made (id INTEGER REFERENCES users DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO made VALUES (99);
+"""
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
 
 
 @pytest.fixture
@@ -107,6 +127,49 @@ class TestABackup:
         assert list(folder.iterdir()) == []
         assert re.search(r"Removed the backup \S+\.dump again: nothing was changed", result.stderr)
         assert contents_of(database) == before
+
+    @pytest.mark.only_pg("pg18")
+    def test_is_removed_when_the_end_of_the_transaction_is_refused(self, old, installation, settings, folder):
+        installation.add("example", REFUSED_AT_THE_END)
+        result = installation.run("migrate", database=old, env=settings)
+        assert result.returncode == 6
+        assert 'violates foreign key constraint "made_id_fkey"' in errors_in(result)[0]
+        assert old.query("SELECT to_regclass('made'), to_regclass('startup_marks')") == [(None, None)]
+        assert list(folder.iterdir()) == []
+
+    @pytest.mark.only_pg("pg18")
+    @pytest.mark.parametrize(("waits", "stay"), [(WAITS_AT_THE_END, 1), (WAITS, 0)], ids=["at its end", "before"])
+    def test_stays_where_nobody_knows_whether_the_transaction_was_committed(
+        self, old, installation, settings, folder, waits, stay
+    ):
+        installation.add("waits", waits)
+        with held_up(old), installation.start("migrate", database=old, env=settings) as process:
+            wait_for(lambda: old.query(WAITING))
+            ((pid,),) = old.query(WAITING)
+            old.server.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            read_until(process, "The connection to PostgreSQL was lost during the adoption")
+            assert process.wait(60) == 5
+        assert len(list(folder.iterdir())) == stay
+
+    @pytest.mark.only_pg("pg18")
+    def test_is_not_made_while_yoyo_is_run_by_hand(self, old, run_runner, settings, folder):
+        """It would lack what that run does; and what is left to do is known only after it."""
+        old.execute((ROOT / "sql" / "runner" / "yoyo_lock.sql").read_text())
+        with contextlib.closing(old.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
+            cursor.execute("SELECT '\"_yoyo_log\"'")  # as yoyo's last statement reads
+            result = run_runner("migrate", database=old, env={**settings, "LOCK_WAIT_SECONDS": "1"})
+        assert result.returncode == 7
+        assert "backup" not in result.stderr
+        assert list(folder.iterdir()) == []
+
+    @pytest.mark.only_pg("pg18")
+    def test_lasts_so_long_that_yoyo_is_run_by_hand_meanwhile(self, old, run_runner, fake):
+        script = f"cd {ROOT} && DATABASE_URL={old.url} {sys.executable} -m yoyo apply --batch >&2 && echo made"
+        result = run_runner("migrate", database=old, env=fake(script))
+        assert result.returncode == 0, result.stderr
+        assert "Verified the schema" in result.stderr
+        assert old.query("SELECT count(*) FROM adoption_report WHERE object = 'table users'") == [(1,)]
 
     def test_that_would_be_made_is_told_by_plan(self, old, run_runner, client, settings, folder):
         result = run_runner("plan", database=old, env=settings)

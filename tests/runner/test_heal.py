@@ -4,6 +4,7 @@ import re
 from contextlib import closing
 
 import pytest
+from adoption.traits import BASE
 from blocking import transaction
 from installation import contents_of, errors_in, read_until
 
@@ -507,3 +508,62 @@ def test_a_database_that_lost_its_marks_is_not_taken_for_one_of_the_predecessor(
     assert run_runner("migrate", database=migrated).returncode == 0
     assert migrated.query("SELECT value FROM startup_marks WHERE name = 'adoption'") == [("nothing to adopt",)]
     assert migrated.query("SELECT count(*) FROM adoption_report") == [(0,)]
+
+
+# An adopted database, and what somebody made of it since: much of it looks as if there were something to adopt.
+OLD_COLUMNS = """
+ALTER TABLE time_entries ADD duration INTERVAL, ADD start_utc TIMESTAMP;
+ALTER TABLE projects ADD client_id INTEGER;
+CREATE TABLE clients (id SERIAL PRIMARY KEY, name TEXT, email TEXT);
+ALTER TABLE invoices ADD client_id INTEGER;
+INSERT INTO clients (name, email) VALUES ('a client', 'a@client.example');
+INSERT INTO users (username) VALUES ('anna');
+INSERT INTO projects (name, client, client_id) VALUES ('General', 'another', 1), ('General', 'another', 1);
+INSERT INTO time_entries (user_id, start_time, duration) VALUES (1, '2025-01-01 09:00', '1 hour');
+INSERT INTO invoices (invoice_number, client_name, client_id, issue_date, due_date)
+    VALUES ('A', 'a client', 1, '2025-01-01', '2025-02-01');
+INSERT INTO settings (currency) VALUES ('EUR'), ('CHF');
+"""
+CHANGED_SINCE = """
+UPDATE time_entries SET duration_seconds = NULL;
+ALTER TABLE time_entries ADD description TEXT, DROP CONSTRAINT time_entries_task_id_fkey;
+INSERT INTO time_entries (id, user_id, start_time, task_id, description) VALUES (7, 1, '2025-01-02', 404, 'mine');
+ALTER INDEX idx_projects_status RENAME TO my_index;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tags := ''touched''; RETURN NEW; END';
+CREATE TRIGGER touch BEFORE UPDATE ON time_entries FOR EACH ROW EXECUTE FUNCTION touch();
+ALTER TABLE users ALTER role TYPE CHAR(20);
+ALTER TABLE time_entries DROP notes;
+ALTER TABLE invoices DROP client_email;
+ALTER TABLE settings ADD key TEXT, ADD value TEXT, DROP company_name;
+UPDATE settings SET key = 'company_name', value = 'of a pair';
+ALTER TABLE projects ALTER status DROP NOT NULL;
+UPDATE projects SET status = NULL WHERE id = 1;
+ALTER TABLE settings DROP CONSTRAINT settings_pkey;
+ALTER TABLE tasks ALTER id TYPE BIGINT;
+INSERT INTO tasks (id, project_id, name, created_by) VALUES (5000000000, 1, 'of an import', 1);
+ALTER TABLE users ADD badge TEXT DEFAULT 'none' NOT NULL;
+ALTER TABLE users ALTER badge DROP DEFAULT;
+"""
+
+
+def test_healing_an_adopted_database_does_not_adopt_it_again(database, run_runner, migrate):
+    database.execute(BASE + OLD_COLUMNS)
+    assert "Adopted the database" in migrate(database).stderr
+    database.execute(CHANGED_SINCE)
+    kept = {
+        "report": "SELECT * FROM adoption_report ORDER BY id",
+        "marks": "SELECT name, value FROM startup_marks WHERE name LIKE 'adoption%' ORDER BY name",
+        "triggers": "SELECT tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal AND tgname = 'touch'",
+        "indexes": "SELECT to_regclass('my_index')::text",
+        "keys": "SELECT conname FROM pg_constraint WHERE conrelid = 'settings'::regclass AND contype = 'p'",
+        "required": "SELECT attnotnull FROM pg_attribute WHERE attname = 'badge'",
+        "entries": "SELECT id, start_time, task_id, duration_seconds, description, tags FROM time_entries ORDER BY id",
+    }
+    before = {name: database.query(question) for name, question in kept.items()}
+    result = migrate(database)
+    assert said(result, "Healed column time_entries.notes"), result.stderr
+    assert {name: database.query(question) for name, question in kept.items()} == before
+    assert database.query("SELECT DISTINCT notes FROM time_entries") == [(None,)]
+    assert database.query("SELECT client_email FROM invoices") == [(None,)]
+    assert database.query("SELECT DISTINCT company_name FROM settings") == [("Your Company Name",)]
+    assert database.query("SELECT proname FROM pg_proc WHERE proname LIKE 'adoption%'") == []

@@ -1,0 +1,133 @@
+"""What is typed into the timer bar."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, HiddenField, RadioField, StringField
+from wtforms.validators import Length
+
+from app import timekeeping
+from app.forms.fields import IdField, NoControlCharacters, TagsField
+
+LONGEST_NOTES = 5000
+LONGEST_TAGS = 500
+TOO_LONG = "That is too long: %(max)d characters fit."
+AS_THE_PROJECT = "project"
+FIRST, SECOND = "first", "second"
+# As <input type="datetime-local"> sends and takes it.
+LOCAL_TIME = "%Y-%m-%dT%H:%M"
+
+
+class LocalTimeField(StringField):
+    """A local day and time, as `2026-03-09T17:42`; `data` is it without a zone, None where nothing was typed."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = valuelist[0].strip() if valuelist else ""
+        self.data = None
+        if text:
+            self.data = _local_time(text)
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return f"{self.data:{LOCAL_TIME}}" if self.data else ""
+
+    def moment(self, which: RadioField, zone: ZoneInfo, now: datetime) -> datetime | None:
+        """Return the moment (UTC, no zone) of what was typed, at the moment `now`.
+
+        `which` says which of two is meant where a time comes twice. Where none can be told, the sentence stands in
+        `errors`, and where `which` is wanted it has its choices.
+        """
+        if self.data is None:
+            self.errors = self.errors or ["Type a day and a time."]
+            return None
+        local_now = timekeeping.to_local(now, zone).replace(tzinfo=None)
+        if abs(self.data - local_now) > timedelta(days=365):  # also the ends of the calendar, which no zone can hold
+            self.errors = ["That is in the future." if self.data > local_now else "That is more than a year ago."]
+            return None
+        try:
+            return timekeeping.to_stored(self.data, zone, {FIRST: False, SECOND: True}.get(which.data))
+        except timekeeping.AbsentTimeError as error:
+            self.errors = [
+                f"{self.data:%H:%M} was skipped on that day, when the clocks were put forward: "
+                f"take {error.before:%H:%M} or {error.after:%H:%M}."
+            ]
+        except timekeeping.AmbiguousTimeError as error:
+            which.choices = [
+                (FIRST, _which_label("first", error.first, zone)),
+                (SECOND, _which_label("second", error.second, zone)),
+            ]
+            self.errors = [f"{self.data:%H:%M} came twice on that day, when the clocks were put back: say which."]
+        return None
+
+
+class WorkForm(FlaskForm):
+    """What is worked on. `billable_default` comes from a page without JavaScript: checked means as the project says."""
+
+    notes = StringField(
+        "What are you working on?", [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)]
+    )
+    project = IdField("Project")
+    task = IdField("Task")
+    tags = TagsField("Tags", [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()])
+    billable = BooleanField("Billable", default=True)
+    billable_default = HiddenField()
+
+    def follows_the_project(self) -> bool:
+        """Tell whether a checked box means what is usual in the project."""
+        return self.billable_default.data == AS_THE_PROJECT
+
+
+class StartForm(WorkForm):
+    """Starts a timer."""
+
+
+class EditForm(WorkForm):
+    """Changes what runs, and since when."""
+
+    start = LocalTimeField("Since")
+    which = RadioField("Which one?", choices=[], validate_choice=False)
+
+
+class StopForm(FlaskForm):
+    """Stops one timer."""
+
+    entry = IdField("Timer")
+
+
+class ForgottenForm(FlaskForm):
+    """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC."""
+
+    entry = IdField("Timer")
+    answer = StringField()
+    activity = StringField()
+    end = LocalTimeField("It ended at")
+    which = RadioField("Which one?", choices=[], validate_choice=False)
+
+
+def work_of(entry: Any) -> dict[str, Any]:
+    """Return what the fields of a WorkForm hold for an entry."""
+    return {
+        "notes": entry.notes,
+        "project": entry.project_id,
+        "task": entry.task_id,
+        "tags": entry.tags or None,
+        "billable": entry.billable,
+    }
+
+
+def _local_time(text: str) -> datetime:
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        local = None
+    if local is None or local.tzinfo is not None or len(text) < len("2026-03-09T17:42"):
+        raise ValueError("Type a day and a time, such as 2026-03-09 17:42.")
+    return local.replace(second=0, microsecond=0)
+
+
+def _which_label(name: str, moment: datetime, zone: ZoneInfo) -> str:
+    local = timekeeping.to_local(moment, zone)
+    return f"{local:%H:%M} ({name}, {'summer' if local.dst() else 'winter'} time)"

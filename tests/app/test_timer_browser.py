@@ -1,0 +1,169 @@
+"""The timer bar in a real browser: its clock, two tabs, the keys, and all of it without JavaScript."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
+
+PHONE = {"width": 360, "height": 640}
+
+
+@pytest.fixture
+def work(migrated, cast):
+    """Two projects, one of them not billed, each with a task."""
+    migrated.execute(
+        """
+        INSERT INTO projects (name, client, billable)
+        VALUES ('Relaunch', 'Acme', true), (repeat('Donaudampfschiff', 12), repeat('Reederei', 25), false);
+        INSERT INTO tasks (project_id, name, created_by)
+        SELECT id, left('Task of ' || name, 200), (SELECT min(id) FROM users)
+        FROM projects
+        WHERE name <> 'General'
+        """
+    )
+    return dict(migrated.query("SELECT CASE WHEN billable THEN name ELSE 'unbilled' END, id FROM projects"))
+
+
+def fits(page):
+    return page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+def test_the_clock_runs_in_bar_title_and_icon_and_other_tabs_follow(open_page, work, migrated):
+    from playwright.sync_api import expect
+
+    first = open_page("alice", "/")
+    second = first.context.new_page()
+    second.goto(first.url.rstrip("/") + "/week")
+    expect(second).to_have_title(re.compile("Week"))
+
+    first.get_by_label("Project").first.select_option(str(work["unbilled"]))
+    assert not first.get_by_label("Billable").is_checked()
+    assert first.locator("#timer-task option").count() == 2, "no task, and the one of the project"
+    first.get_by_label("Project").first.select_option(str(work["Relaunch"]))
+    assert first.get_by_label("Billable").is_checked()
+    first.get_by_label("What are you working on?").fill("Sketch")
+    second.get_by_label("Tags").fill("typed here")
+    first.get_by_role("button", name="Start").click()
+
+    for page in (first, second):
+        expect(page).to_have_title("0:00 Sketch \u2013 TimeTracker")
+        expect(page.locator(".timer-clock")).to_have_text(re.compile(r"^0:00:0\d$"))
+        assert "icon-running.svg" in page.locator("link[rel=icon]").get_attribute("href")
+    before = first.locator(".timer-clock").text_content()
+    expect(first.locator(".timer-clock")).not_to_have_text(before)
+    assert second.get_by_label("Tags").input_value() == "typed here", "what was typed there is kept"
+
+    first.clock.install(time="2020-02-29T12:00:00Z")
+    first.reload()
+    expect(first.locator(".timer-clock")).to_have_text(re.compile(r"^0:00:\d\d$"))
+
+    second.get_by_role("button", name="Stop").click()
+    expect(second.get_by_text("Stopped “Sketch” after")).to_be_visible()
+    expect(first.get_by_role("button", name="Start", exact=True)).to_be_visible()
+    expect(first).to_have_title(re.compile("Entries"))
+    assert "icon.svg" in first.locator("link[rel=icon]").get_attribute("href")
+    assert migrated.query("SELECT notes, end_time IS NULL FROM time_entries") == [("Sketch", False)]
+
+
+def test_keys_start_stop_continue_search_and_help_and_rest_while_one_types(open_page, migrated, cast):
+    from playwright.sync_api import expect
+
+    page = open_page("alice", "/week")
+    notes = page.get_by_label("What are you working on?")
+    page.keyboard.press("n")
+    expect(notes).to_be_focused()
+    page.keyboard.type("news? c/s")
+    expect(notes).to_have_value("news? c/s")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    page.keyboard.press("n")
+    expect(notes).to_be_focused()
+    notes.blur()
+    page.keyboard.press("Control+s")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    page.keyboard.press("s")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Keys")).to_be_hidden()
+    assert migrated.query("SELECT count(end_time) FROM time_entries") == [(0,)]
+    page.keyboard.press("s")
+    expect(page.get_by_text("Stopped “news? c/s”")).to_be_visible()
+    page.keyboard.press("c")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    page.keyboard.press("/")
+    page.wait_for_url("**/#search")
+    assert migrated.query("SELECT notes, end_time IS NULL FROM time_entries ORDER BY id") == [
+        ("news? c/s", False),
+        ("news? c/s", True),
+    ]
+
+    migrated.execute("INSERT INTO display_preferences (user_id, shortcuts) VALUES (%s, false)", cast["alice"])
+    page.goto(page.url.partition("#")[0] + "week")
+    page.keyboard.press("s")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+
+
+def test_what_runs_is_edited_in_its_place(open_page, work, migrated, cast):
+    from playwright.sync_api import expect
+
+    now = datetime.now(UTC).replace(tzinfo=None)
+    migrated.execute("UPDATE settings SET timezone = 'UTC'")
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time, notes) VALUES (%s, %s, 'Sketch')",
+        cast["alice"],
+        now - timedelta(minutes=10),
+    )
+    page = open_page("alice", "/week")
+    page.get_by_role("link", name="Edit").click()
+    notes = page.locator("#work-notes")
+    expect(notes).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Edit")).to_be_focused()
+    page.keyboard.press("Enter")
+    notes.fill("Design")
+    page.get_by_label("Since").fill(f"{now - timedelta(minutes=90):%Y-%m-%dT%H:%M}")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".timer-clock")).to_have_text(re.compile(r"^1:3\d:\d\d$"))
+    assert page.url.endswith("/week")
+    assert migrated.query("SELECT notes FROM time_entries") == [("Design",)]
+
+
+def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated):
+    page = open_page("alice", "/week", viewport=PHONE, java_script_enabled=False)
+    assert fits(page)
+    page.get_by_label("What are you working on?").fill("maximiliane" * 30)
+    page.get_by_label("Project").first.select_option(str(work["unbilled"]))
+    page.get_by_role("button", name="Start").click()
+    assert page.locator(".timer-clock").text_content() == "0:00"
+    assert page.url.endswith("/week") and fits(page)
+
+    page.get_by_role("link", name="Edit").click()
+    assert fits(page)
+    page.locator("#work-notes").fill("Short")
+    page.get_by_role("button", name="Save").click()
+    assert page.url.endswith("/week")
+
+    page.get_by_text("Switch to something else").click()
+    page.get_by_label("What are you working on?").fill("Second")
+    page.get_by_role("button", name="Switch").click()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Continue “Second”").click()
+    assert migrated.query("SELECT notes, billable, end_time IS NULL FROM time_entries ORDER BY id") == [
+        ("Short", False, False),
+        ("Second", True, False),
+        ("Second", True, True),
+    ]
+    migrated.execute(
+        """
+        UPDATE sign_in_sessions SET last_seen_at = last_seen_at - interval '3 hours';
+        UPDATE time_entries SET start_time = start_time - interval '4 hours' WHERE end_time IS NULL
+        """
+    )
+    page.goto(page.url)
+    assert page.get_by_text("It ran on while you were away").is_visible() and fits(page)
+    page.get_by_role("button", name="Stop at").click()
+    assert page.get_by_text("Stopped “Second” after 1:").is_visible()
