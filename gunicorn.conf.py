@@ -22,6 +22,9 @@ threads = 4  # each has a connection of its own: workers * threads is what the d
 # Imported once and shared by the workers, which is quicker and smaller. No connection outlives the import.
 preload_app = True
 
+# What a proxy says of the client is read by the app, and only where TRUST_PROXY says so.
+forwarded_allow_ips = ""
+
 # Docker kills ten seconds after it asked.
 graceful_timeout = 8
 

@@ -10,6 +10,7 @@ usage: python runner.py [COMMAND]
              verify [TABLE ...] [--only TYPE] [--json]      such as: verify users --only index
   status     list the applied and the pending migrations: status [--json]
   report     tell again what was found in an older database, what was done, and what is left to decide: report [--json]
+  invite     print a link, good for one use within 7 days, by which that user sets a password: invite NAME
   localize   read the old times of an adopted database as local times, once: localize [Europe/Rome]
   plan       rehearse what is pending and roll it back; tells the locks that it takes
   snapshot   write sql/runner/schema.txt anew from the migrations
@@ -50,6 +51,10 @@ def serve(configuration) -> None:
     verification = migrate(configuration, heal_severities=("error",))
     require_usable(verification.state)
     require_secret_key(configuration, verification.state)
+    if verification.state.lacks_administrator:
+        from startup.invitation import see_to_administrator
+
+        see_to_administrator(configuration, verification.state)
     become_gunicorn(configuration, probe)
 
 
@@ -73,6 +78,13 @@ def localize(configuration, zone: str | None = None) -> None:
     from startup.local_times import convert  # a start never needs it
 
     convert(configuration, zone)
+
+
+def invite(configuration, user: str | None = None) -> None:
+    """Print a link by which a user sets a password; the way in for the first administrator."""
+    from startup import invitation  # no other start needs it
+
+    invitation.invite(configuration, user)
 
 
 def _migrate(configuration, wanted: Wanted) -> Verification:
@@ -154,7 +166,7 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
         return compare(read_state(connection, optional))
 
 
-COMMANDS = {"serve": serve, "migrate": migrate, "localize": localize}
+COMMANDS = {"serve": serve, "migrate": migrate, "localize": localize, "invite": invite}
 
 
 def main(arguments: list[str]) -> int:

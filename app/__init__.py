@@ -55,6 +55,10 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration),
+        BASE_URL=configuration.base_url,
+        TRUST_PROXY=configuration.trust_proxy,
+        AUTH_PROXY_HEADER=configuration.auth_proxy_header,
+        AUTH_PROXY_NETWORKS=configuration.auth_proxy_networks,
         METRICS_TOKEN=configuration.metrics_token,
     )
     db.init_app(app, db.Database(configuration.conninfo))

@@ -8,7 +8,7 @@ COLUMNS = {"pending": "Pending", "in_progress": "In progress", "done": "Done"}
 PRIORITIES = {"urgent": "Urgent", "high": "High", "medium": "Medium", "low": "Low"}
 
 # The buttons of a card in that column: where each leads. The card of a status that is none of ours may go anywhere.
-WAYS = {"pending": ("in_progress", "done"), "in_progress": ("pending", "done"), "done": ("in_progress", "pending")}
+WAYS = {"pending": ("in_progress",), "in_progress": ("pending", "done"), "done": ("in_progress",)}
 
 
 class Times(NamedTuple):

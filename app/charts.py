@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pygal
 from pygal.etree import etree
+from pygal.style import Style
 
 # pygal finds its maps by a hook of an old kind, which has Python warn at every later import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
@@ -34,12 +35,12 @@ class Size(NamedTuple):
 
 
 WIDE = Size(1080, 260, 16)
-NARROW = Size(328, 220, 6)
+NARROW = Size(328, 220, 5)
 SMALL = Size(320, 120, 3)
 
 
 def columns(labels: list[str], series: list[list[int]], size: Size) -> bytes:
-    """Return stacked columns of minutes. Each series has a value for each label; from the eighth on they share a colour."""
+    """Return stacked columns of minutes: a value of each series for each label, in as many colours as there are."""
     chart = pygal.StackedBar(**_looks(size), x_labels=_thinned(labels, size.labels), spacing=8)
     highest = max((sum(values) for values in zip(*series, strict=True)), default=0)
     return _drawn(chart, series, highest)
@@ -51,8 +52,8 @@ def bars(labels: list[str], values: list[int], size: Size) -> bytes:
     shown = [_shortened(label, room) for label in labels]
     looks = _looks(size._replace(height=60 + 24 * len(labels)))
     # pygal draws from the bottom up.
-    chart = pygal.HorizontalBar(**looks, x_labels=shown[::-1], spacing=6)
-    return _drawn(chart, [values[::-1]], max(values, default=0))
+    chart = pygal.HorizontalBar(**looks, x_labels=shown[::-1], spacing=6, margin_right=28)
+    return _drawn(chart, [values[::-1]], max(values, default=0), 2 if size is NARROW else 4)
 
 
 def line(labels: list[str], values: list[float], size: Size) -> bytes:
@@ -73,12 +74,12 @@ def line(labels: list[str], values: list[float], size: Size) -> bytes:
     return chart.render()
 
 
-def axis(highest: int) -> list[int]:
-    """Return the minutes at which an axis is marked, from 0 until at least `highest`."""
-    step = next((step for step in STEPS if step * 4 >= highest), None)
+def axis(highest: int, parts: int = 4) -> list[int]:
+    """Return the minutes at which an axis is marked, from 0 until at least `highest`, in at most so many `parts`."""
+    step = next((step for step in STEPS if step * parts >= highest), None)
     if step is None:
-        step = -(-highest // (4 * 60_000)) * 60_000
-    return list(range(0, max(highest, 1) + step, step))
+        step = -(-highest // (parts * STEPS[-1])) * STEPS[-1]
+    return [number * step for number in range(max(1, -(-highest // step)) + 1)]
 
 
 def _looks(size: Size) -> dict[str, object]:
@@ -89,6 +90,7 @@ def _looks(size: Size) -> dict[str, object]:
         "show_legend": False,
         "js": (),
         "css": (),
+        "style": Style(label_font_size=12, major_label_font_size=12),  # how much room labels take
         "no_prefix": True,
         "truncate_label": -1,
         "margin": 4,
@@ -98,11 +100,11 @@ def _looks(size: Size) -> dict[str, object]:
     }
 
 
-def _drawn(chart: pygal.Graph, series: list[list[int]], highest: int) -> bytes:
-    marks = axis(highest)
+def _drawn(chart: pygal.Graph, series: list[list[int]], highest: int, parts: int = 4) -> bytes:
+    marks = axis(highest, parts)
     chart.y_labels = marks
     chart.range = (0, marks[-1])
-    for number, values in enumerate(series):
+    for number, values in enumerate(series if any(series) else [[0]]):
         chart.add(str(number), values)
     chart.add_xml_filter(_bare)
     return chart.render()

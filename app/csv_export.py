@@ -25,10 +25,10 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠
 
 
 def pieces(entries: Iterable[Entry], delimiter: str, zone: ZoneInfo, at: datetime) -> Iterator[bytes]:
-    """Give the file. Times are local ones of `zone` with their offset; a running entry counts until `at` (UTC, no zone).
+    """Give the file. Times are local ones of `zone` with their offset; a running entry counts until `at` (UTC).
 
-    `credited` is what the reports count, in whole minutes; `raw` is what passed between start and end. A `delimiter` that
-    would make the file unreadable is replaced by a comma.
+    `credited` is what the reports count, in whole minutes; `raw` is what passed between start and end. A `delimiter`
+    that would make the file unreadable is replaced by a comma.
     """
     buffer = io.StringIO()
     delimiter = delimiter if delimiter and delimiter in DELIMITERS else ","

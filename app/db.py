@@ -85,14 +85,19 @@ def init_app(app: Flask, database: Database) -> None:
 
 
 def connection() -> Connection:
-    """Return the connection of this request, inside its snapshot. Raises DatabaseAwayError."""
+    """Return the connection of this request, inside its snapshot or its change. Raises DatabaseAwayError."""
+    if "changing" in g:
+        return g.changing
     if "connection" not in g:
         g.connection = current_app.extensions["database"].begin()
     return g.connection
 
 
 def cursor() -> Cursor:
-    """Return a cursor on the connection of this request, which reads its snapshot. Raises DatabaseAwayError."""
+    """Return a cursor on the connection of this request, which reads its snapshot, or in a change what it wrote.
+
+    Raises DatabaseAwayError.
+    """
     return connection().cursor()
 
 
@@ -105,7 +110,7 @@ def change() -> Iterator[Cursor]:
     """
     _end(None)
     database: Database = current_app.extensions["database"]
-    changing = database.begin(CHANGE)
+    g.changing = changing = database.begin(CHANGE)
     try:
         with changing.cursor() as cursor:
             yield cursor
@@ -115,6 +120,8 @@ def change() -> Iterator[Cursor]:
         if changing.closed and isinstance(error, psycopg2.Error):
             raise DatabaseAwayError(one_line(error)) from error
         raise
+    finally:
+        del g.changing
 
 
 def was_lost() -> bool:

@@ -1,8 +1,12 @@
 """Pages for what goes wrong: what happened and what to do, never how it looks inside."""
 
+from typing import NamedTuple
+from urllib.parse import urlencode
+
 import psycopg2
-from flask import Flask, Response, g, render_template
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from flask import Flask, Response, g, render_template, request, url_for
+from psycopg2.errors import CharacterNotInRepertoire, UntranslatableCharacter
+from werkzeug.exceptions import HTTPException, ServiceUnavailable, UnprocessableEntity
 
 from app import db
 from startup import log
@@ -12,29 +16,79 @@ ADVICE = {
     403: "This page is for administrators.",
     404: "There is nothing at this address. Look for a slip in it, or go on from the front page.",
     405: "This address does not take that kind of request. Go on from the front page.",
+    413: "That is larger than anything that can be sent here. An image may have 2 MB.",
+    422: "The database does not know one of the characters. Go back, write it in another way and send it once more.",
     500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
     503: "The database cannot be reached. Try again in a moment; this page comes back as soon as it does.",
 }
 
+# No form of ours is larger; more is refused before it is read. The largest upload, and what a form adds to it.
+LARGEST_REQUEST = 3 * 1024 * 1024
+
 
 def init_app(app: Flask) -> None:
-    """Answer errors with a page in the look of the others."""
+    """Answer errors with a page in the look of the others, also where too much was sent."""
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(db.DatabaseAwayError, _database_away)
     app.register_error_handler(psycopg2.Error, _database_error)
+    for error in (UntranslatableCharacter, CharacterNotInRepertoire):
+        app.register_error_handler(error, _unknown_character)
 
 
-def _http_error(error: HTTPException) -> Response:
+class Typed(NamedTuple):
+    """A form that could not be taken, to be sent again as it was: what was typed is not lost with the database."""
+
+    address: str
+    fields: list[tuple[str, str]]
+    secrets: list[str]  # names of fields that have to be typed again: a page shows no password
+    files: list[str]
+
+    @property
+    def shown(self) -> list[tuple[str, str]]:
+        """What somebody typed, without what only the form itself knows, under names that can be read."""
+        return [
+            (name.replace("_", " ").replace("-", " ").capitalize(), value)
+            for name, value in self.fields
+            if value.strip() and name != "token"
+        ]
+
+
+def _http_error(error: HTTPException, typed: Typed | None = None) -> Response:
+    if error.code == 413:  # the form cannot be read, so the page does without what looks into it
+        g.is_failing = True
     response = error.get_response()
     advice = ADVICE.get(error.code, error.description)
-    response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice))
+    response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice, typed=typed))
     return response
+
+
+def _typed() -> Typed | None:
+    """Return the form of this request; None where it is none, or nobody typed anything."""
+    if request.method != "POST" or request.endpoint is None:
+        return None
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    secret = [name for name, _ in fields if "password" in name or name == "repeated"]
+    # The address is made from what the request was taken for: one such as //elsewhere/ would lead there.
+    query = urlencode(list(request.args.items(multi=True)))
+    address = url_for(request.endpoint, **(request.view_args or {}))
+    return Typed(
+        f"{address}?{query}" if query else address,
+        [(name, value) for name, value in fields if name not in secret],
+        secret,
+        list(request.files),
+    )
+
+
+def _unknown_character(error: psycopg2.DataError) -> Response:
+    """Somebody typed what the encoding of the database does not have, such as an emoji where it is LATIN1."""
+    return _http_error(UnprocessableEntity())
 
 
 def _database_away(error: db.DatabaseAwayError) -> Response:
     log.warning(f"Answered 503: {error}")
     g.is_failing = True
-    return _http_error(ServiceUnavailable(retry_after=5))
+    return _http_error(ServiceUnavailable(retry_after=5), _typed())
 
 
 def _database_error(error: psycopg2.Error) -> Response:

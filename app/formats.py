@@ -1,11 +1,12 @@
 """How values are written on a page, as filters of the templates: each viewer has a time format and a date format."""
 
+import re
 from datetime import date, datetime, time
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time
-from babel.numbers import format_currency
+from babel.dates import format_date, format_skeleton, format_time, get_date_format
+from babel.numbers import format_currency, get_currency_precision
 from flask import Flask
 
 from app import security, timekeeping
@@ -13,21 +14,52 @@ from app import security, timekeeping
 # Without a locale of the viewer's own: words in English, and dates that are the same in every language.
 LANGUAGE = "en"
 
+# What a viewer may choose in the profile; all write from left to right.
+DATE_LOCALES = (
+    "cs-CZ", "da-DK", "de-AT", "de-CH", "de-DE", "en-AU", "en-CA", "en-GB", "en-US", "es-ES", "fi-FI", "fr-CH", "fr-FR",
+    "hu-HU", "it-CH", "it-IT", "ja-JP", "ko-KR", "nb-NO", "nl-NL", "pl-PL", "pt-BR", "pt-PT", "sv-SE", "tr-TR", "uk-UA",
+    "zh-CN",
+)  # fmt: skip
+
+# The first mark that is there counts: every browser claims to be others as well.
+BROWSERS = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/", "Firefox"),
+    ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"),
+)  # fmt: skip
+SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+# More digits than any sum of money has, so that rounding one to its cents never fails.
+EXACT = Context(prec=60)
+
 
 def hours(minutes: int) -> str:
-    """Return minutes as hours and minutes: 135 gives 2:15. Never as decimal hours, which do not add up."""
-    return f"{minutes // 60}:{minutes % 60:02}"
+    """Return minutes as hours and minutes: 135 gives 2:15. Never as decimal hours, which do not add up.
+
+    Nothing lasts less than 0:00. Sums of PostgreSQL, which are Decimals, are taken as well.
+    """
+    whole = max(int(minutes), 0)
+    return f"{whole // 60}:{whole % 60:02}"
 
 
 def day(value: date) -> str:
-    """Return a day as in `Mon 9 Mar`, or in the viewer's own way."""
-    return f"{value:%a} {_short_date(value)}"
+    """Return a day without its year as in `Mon 9 Mar`, or in the viewer's own way: `Mo., 9. März`."""
+    locale = _date_locale()
+    return format_skeleton("MMMEd", value, locale=locale) if locale else f"{value:%a} {value.day} {value:%b}"
 
 
 def full_day(value: date) -> str:
-    """Return a day with its year: `2026-03-09`, or in the viewer's own way."""
-    locale = _date_locale()
-    return format_date(value, "short", locale=locale) if locale else value.isoformat()
+    """Return a day with its year: `2026-03-09`, or in the viewer's own way: `09.03.2026`."""
+    return day_in(value, _date_locale())
+
+
+def day_in(value: date, locale: Locale | None) -> str:
+    """Return a day in the short format of the locale, but with all digits of the year; ISO 8601 without a locale."""
+    if locale is None:
+        return value.isoformat()
+    return format_date(value, re.sub(r"\by+\b", "y", get_date_format("short", locale).pattern), locale=locale)
 
 
 def clock(value: datetime) -> str:
@@ -47,28 +79,46 @@ def local_day(value: datetime) -> date:
     return timekeeping.to_local(value, security.zone()).date()
 
 
+def moment(value: datetime) -> str:
+    """Return the local day and time of a stored moment (UTC, no zone): `2026-03-09 09:05`, or in the viewer's way."""
+    return f"{full_day(local_day(value))} {clock(value)}"
+
+
 def money(amount: Decimal) -> str:
-    """Return an amount in the currency of the settings, rounded half up to its cents."""
+    """Return an amount in the currency of the settings, rounded half up to its smallest coin: a yen has no cents.
+
+    Raises TypeError for a float, which cannot hold a cent.
+    """
+    if not isinstance(amount, Decimal | int):
+        raise TypeError(f"money({amount!r}): expected a Decimal")
     currency = security.current_settings().currency
-    rounded = amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return format_currency(rounded, currency, locale=_date_locale() or LANGUAGE)
+    coin = Decimal(1).scaleb(-get_currency_precision(currency))
+    with localcontext(EXACT):
+        rounded = +Decimal(amount).quantize(coin, ROUND_HALF_UP)  # the plus makes -0.00 zero
+        written = format_currency(rounded, currency, locale=_date_locale() or LANGUAGE)
+    return re.sub(r"(?<=[^\W\d_])(?=\d)", "\N{NO-BREAK SPACE}", written)  # a code without a sign: CHF 12.00
 
 
-def _short_date(value: date) -> str:
-    locale = _date_locale()
-    return format_date(value, "d MMM", locale=locale or LANGUAGE)
+def browser(user_agent: str) -> str:
+    """Return the browser and the system that a User-Agent names, such as `Firefox on Linux`, or how it begins."""
+    found = [next((name for mark, name in marks if mark in user_agent), "") for marks in (BROWSERS, SYSTEMS)]
+    return " on ".join(filter(None, found)) if found[0] else user_agent[:40] or "Unknown"
 
 
-def _date_locale() -> Locale | None:
-    name = security.viewer().date_locale if security.is_signed_in() else ""
+def locale_of(name: str) -> Locale | None:
+    """Return the locale called `name`, such as `de-DE`; None for the language-neutral one and for unknown ones."""
     try:
         return Locale.parse(name, sep="-") if name else None
     except (ValueError, UnknownLocaleError):
         return None
 
 
+def _date_locale() -> Locale | None:
+    return locale_of(security.viewer().date_locale) if security.is_signed_in() else None
+
+
 def init_app(app: Flask) -> None:
     """Offer the formats to the templates, whose tags leave no blank lines behind."""
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    for format_value in (hours, day, full_day, clock, time_of_day, local_day, money):
+    for format_value in (hours, day, full_day, clock, time_of_day, local_day, moment, money, browser):
         app.add_template_filter(format_value)

@@ -1,6 +1,6 @@
 """Headers that every answer carries."""
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -24,4 +24,6 @@ def init_app(app: Flask) -> None:
 def _add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.is_secure:  # by TLS of Gunicorn's own, or as a proxy says that TRUST_PROXY believes
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

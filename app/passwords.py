@@ -1,27 +1,36 @@
-"""Passwords are kept as hashes of Argon2id."""
+"""Whether a password is right, in the same time for everybody; how it is kept stands in startup/passwords.py."""
 
-import functools
+import threading
 
-from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-# The least that OWASP asks for: 19 MiB, two passes, one lane.
-HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+from startup import passwords as kept_as
+from startup.passwords import SHORTEST, hasher, normal, problem_with
+
+__all__ = ["SHORTEST", "hash_of", "is_outdated", "is_right", "problem_with"]
+
+# What is computed where there is no hash, so that the answer takes as long: of a password that nobody has.
+OF_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$PTSiLqHVpbMC2uY+8MCHtQ$pl4eLgXRehQnQZk9XT9vxApFqFNPSeYUE8m5nAy1i1g"
+
+# A computation takes 19 MiB: one at a time bounds what a crowd at the door costs each worker.
+_one_at_a_time = threading.Lock()
 
 
 def hash_of(password: str) -> str:
     """Return the hash that is kept of a password."""
-    return HASHER.hash(password)
+    with _one_at_a_time:
+        return kept_as.hash_of(password)
 
 
 def is_right(password: str, kept: str | None) -> bool:
     """Tell whether `password` is the one behind the hash; takes as long where there is none."""
     try:
-        return HASHER.verify(kept or _of_nobody(), password) and kept is not None
+        with _one_at_a_time:
+            return hasher().verify(kept or OF_NOBODY, normal(password)) and kept is not None
     except (VerificationError, InvalidHashError):
         return False
 
 
-@functools.cache
-def _of_nobody() -> str:
-    return HASHER.hash("nobody has this password")
+def is_outdated(kept: str) -> bool:
+    """Tell whether the hash was made with other parameters than those of this version."""
+    return hasher().check_needs_rehash(kept)

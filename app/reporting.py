@@ -75,7 +75,7 @@ class Line(NamedTuple):
 class Selection:
     """The entries of a report: those that start on the local days from `first` to `last`, as far as they match.
 
-    None matches any. An entry needs all of `tags`, and lacks all that `without` names: user, project, client, task, tag.
+    None matches any. An entry needs all of `tags`, and lacks all that `without` names (keys of ROWS).
     """
 
     first: date
@@ -138,7 +138,7 @@ class Row:
 
 
 def days_of(period: str, today: date) -> Bucket:
-    """Return the days of a period, such as `last-month`, as seen from `today`. Raises KeyError for others, and `all`."""
+    """Return the days of a period, such as `last-month`, as seen from `today`. Raises KeyError, for `all` too."""
     monday, month, quarter = monday_of(today), today.replace(day=1), _month(today.year, (today.month - 1) // 3 * 3 + 1)
     return {
         "today": lambda: Bucket(today, today),
@@ -188,7 +188,7 @@ def bounds(columns: list[Bucket], zone: ZoneInfo) -> list[datetime]:
 
 
 def amount(lines: Iterable[Line]) -> Decimal:
-    """Return what the lines come to: each is minutes x rate / 60, rounded half up to the cent; no rate gives nothing."""
+    """Return what the lines come to: each is minutes x rate / 60, half up to the cent; no rate gives nothing."""
     each = (line.rate * line.minutes / 60 for line in lines if line.rate is not None)
     return sum((value.quantize(CENT, ROUND_HALF_UP) for value in each), Decimal("0.00"))
 

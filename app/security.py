@@ -4,21 +4,26 @@ Flask-Login keeps the session's token in the signed cookie; the row of sign_in_s
 request, so that a session that was revoked or a user who was deactivated is out at once.
 """
 
+import contextlib
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from flask import Flask, abort, current_app, g, redirect, request, session, url_for
+import psycopg2
+from flask import Flask, Response, abort, current_app, g, redirect, render_template, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import db, timekeeping
-from app.queries import sessions, settings, timer
+from app.queries import sessions, settings, timer, users
 from app.queries.settings import Settings
+from startup import log
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -97,11 +102,25 @@ def passive(view: View) -> View:
     return view
 
 
-def sign_in(token: str, signed_in: sessions.SignedIn) -> None:
+def begin_session(cursor: db.Cursor, user_id: int) -> Viewer | None:
+    """Begin a session of the user in place of the one that this browser had; None where they are not active.
+
+    It is part of the caller's change; `sign_in` follows once that is committed.
+    """
+    if old := session.get("_user_id"):
+        sessions.end(cursor, old)
+    sessions.forget_expired(cursor, now())
+    token = sessions.begin(cursor, user_id, now(), request.user_agent.string, request.remote_addr or "")
+    users.note_sign_in(cursor, user_id, now())
+    signed_in = sessions.signed_in(cursor, token, now())
+    return Viewer(token, signed_in) if signed_in else None
+
+
+def sign_in(viewer: Viewer) -> None:
     """Let the browser carry the session from now on. What it carried before it signed in is forgotten."""
     session.clear()
     session.permanent = True
-    login_user(Viewer(token, signed_in))
+    login_user(viewer)
 
 
 def sign_out() -> None:
@@ -113,13 +132,50 @@ def sign_out() -> None:
 
 
 def safe_next(target: str | None) -> str:
-    """Return `target` if it is a path of this application, else the address of the front page."""
-    if not target or not target.startswith("/") or target.startswith("//") or "\\" in target:
-        return url_for("entries.page")
-    parts = urlsplit(target)
-    if parts.scheme or parts.netloc or any(ord(character) < 32 for character in target):
+    """Return `target` if it is a path of this application, else the address of the front page.
+
+    Browsers read a backslash as a slash and leave out tabs and line breaks: a path that has any of these, or begins
+    with two slashes, may lead to another host.
+    """
+    is_path = target and target.startswith("/") and not target.startswith("//") and len(target) <= 2000
+    if not is_path or "\\" in target or not target.isprintable():
         return url_for("entries.page")
     return target
+
+
+def link(endpoint: str, **values: Any) -> str:
+    """Return the whole URL of a page, for people to send to each other: BASE_URL says what it begins with."""
+    base = current_app.config["BASE_URL"]
+    return base + url_for(endpoint, **values) if base else url_for(endpoint, **values, _external=True)
+
+
+def name_by_proxy() -> str | None:
+    """Return whom the proxy says that the request is of; None without AUTH_PROXY_HEADER, and for any other peer.
+
+    What counts is who really connected: X-Forwarded-For, which anybody can send, is not believed in this.
+    """
+    header, networks = current_app.config["AUTH_PROXY_HEADER"], current_app.config["AUTH_PROXY_NETWORKS"]
+    if header is None:
+        return None
+    peer = request.environ.get("werkzeug.proxy_fix.orig", request.environ).get("REMOTE_ADDR") or ""
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return None
+    address = getattr(address, "ipv4_mapped", None) or address
+    if not any(address in network for network in networks):
+        return None
+    name = request.headers.get(header, "").strip()
+    with contextlib.suppress(UnicodeError):  # headers come as Latin-1, and are mostly sent as UTF-8
+        name = name.encode("latin-1").decode("utf-8")
+    return name if name and name.isprintable() else None
+
+
+class SessionInterface(SecureCookieSessionInterface):
+    """The session in a signed cookie, which over TLS never leaves it."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure
 
 
 def init_app(app: Flask) -> None:
@@ -130,8 +186,11 @@ def init_app(app: Flask) -> None:
         PERMANENT_SESSION_LIFETIME=sessions.LIFETIME,
         WTF_CSRF_TIME_LIMIT=None,  # it lives as long as the session: a form that lay open over night can be sent
     )
+    app.session_interface = SessionInterface()
+    if proxies := app.config["TRUST_PROXY"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
     CSRFProtect(app)
-    login_manager = LoginManager(app)
+    login_manager = LoginManager(app, add_context_processor=False)  # which asks the database, also on error pages
     login_manager.session_protection = None  # addresses change on a phone; sessions can be revoked
     login_manager.user_loader(_load)
     app.before_request(_admit)
@@ -153,11 +212,37 @@ def _admit() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "is_public", False):
         return None
+    if (name := name_by_proxy()) is not None and (refused := _enter_as(name)):
+        return refused
     if not is_signed_in():
-        here = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("sign_in.page", next=here))
+        if request.method != "GET":
+            return redirect(url_for("sign_in.page"), 303)
+        here = request.full_path.rstrip("?")
+        return redirect(url_for("sign_in.page", next=here if here != "/" else None))
     if getattr(view, "is_for_admins", False) and not viewer().is_admin:
         abort(403)
+    return None
+
+
+def _enter_as(name: str) -> ResponseReturnValue | None:
+    """Sign in whom the proxy names, unless this browser is signed in so; a page where there is no such active user."""
+    if is_signed_in() and viewer().username == name:
+        return None
+    account = users.account(db.cursor(), name)
+    if account is not None and is_signed_in() and viewer().id == account.id:
+        return None
+    entering = None
+    if account is not None and account.is_active:
+        with db.change() as cursor:
+            entering = begin_session(cursor, account.id)
+    if entering is None:
+        log.warning(f"The proxy named {name}, which is no active user")
+        advice = (
+            "The proxy in front of TimeTracker names you so, and no active user is called that. Ask an administrator."
+        )
+        g.is_failing = True
+        return Response(render_template("error.html", status=403, name=name, advice=advice), 403)
+    sign_in(entering)
     return None
 
 
@@ -165,14 +250,14 @@ def _note_use(response: Any) -> Any:
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "is_public", False) or getattr(view, "is_passive", False) or request.endpoint == "static":
         return response
-    if (
-        response.status_code < 500
-        and is_signed_in()
-        and now() - viewer().last_seen_at > TOUCH_AFTER
-        and not _is_asked_about_a_timer()
-    ):
-        with db.change() as cursor:
-            sessions.touch(cursor, viewer().session_id, now())
+    known = g.get("_login_user")  # an answer that asked nobody, such as 404, does not ask the database now
+    is_there = known is not None and known.is_authenticated and response.status_code < 500
+    try:
+        if is_there and now() - known.last_seen_at > TOUCH_AFTER and not _is_asked_about_a_timer():
+            with db.change() as cursor:
+                sessions.touch(cursor, known.session_id, now())
+    except (db.DatabaseAwayError, psycopg2.Error) as error:  # the answer is there, and is given
+        log.warning(f"That {known.username} is there was not noted: {db.one_line(error)}")
     return response
 
 

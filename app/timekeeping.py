@@ -79,7 +79,7 @@ def credited_seconds(start: datetime, end: datetime, rounding_minutes: int) -> i
 
     In integers: 7.5 of 15 minutes give 15, 37.5 give 45, and exact multiples stay.
     """
-    seconds, step = int((end - start).total_seconds()), rounding_minutes * 60
+    seconds, step = int((end - start).total_seconds()), max(rounding_minutes, 1) * 60  # old databases may say 0
     return (2 * seconds + step) // (2 * step) * step
 
 

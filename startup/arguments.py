@@ -24,6 +24,7 @@ def parse(arguments: list[str], description: str) -> tuple[str, dict]:
     verify.add_argument("--json", action="store_true", dest="as_json")
     for name in ("status", "report"):
         commands.add_parser(name, add_help=False).add_argument("--json", action="store_true", dest="as_json")
+    commands.add_parser("invite", add_help=False).add_argument("user")
     localize = commands.add_parser("localize", add_help=False)
     localize.add_argument("zone", nargs="?")
     if {"-h", "--help"} & set(arguments):

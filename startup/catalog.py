@@ -65,6 +65,9 @@ class State:
     marks       what earlier starts noted: name -> value
     has_rows    table -> whether it holds a row, for settings and app_secrets; 'dead lock' -> whether a start was killed
                 and left its row in yoyo_lock
+    administrator   (name, whether they have a password) of one active administrator, rather of one who has; None where
+                there is none, or this role may not know
+    knows_administrator  whether this role may know
     ledger_readable  whether this role may read the list of applied migrations
     positions   'users.id' -> (highest id or None, last value that the sequence gave, the last that it can give)
     others      'users' -> what else a name leads to, before a table of the schema in use: ('view', 'front.users')
@@ -82,6 +85,8 @@ class State:
         self.has_rows: dict[str, bool] = {}
         self.positions: dict[str, tuple[int | None, int, int]] = {}
         self.others: dict[str, tuple[str, str]] = {}
+        self.administrator: tuple[str, bool] | None = None
+        self.knows_administrator = False
         self.ledger_readable = False
 
     @property
@@ -92,6 +97,11 @@ class State:
     def qualified(self, name: str) -> str:
         """The name of something in the schema in use, with that schema, as SQL."""
         return f"{self.server['quoted schema']}.{name}"
+
+    @property
+    def lacks_administrator(self) -> bool:
+        """Whether it is known that no active administrator has a password."""
+        return self.knows_administrator and not (self.administrator and self.administrator[1])
 
     def has_table(self, name: str) -> bool:
         """Whether the schema in use has this table."""
@@ -125,6 +135,7 @@ def read_state(connection, optional=()) -> State:
             if kind in ("table", "sequence") and note is not None:
                 questions.append(note)
                 state.ledger_readable |= name == "_yoyo_migration"
+                state.knows_administrator |= name == "sign_in_credentials"
         if state.server["schemas of ours"] not in (None, state.schema):
             raise DatabaseUnusableError(
                 f"Tables of TimeTracker lie in the schemas {state.server['schemas of ours']}, both on the search_path:"
@@ -175,6 +186,8 @@ def _note_answer(state: State, kind: str, name: str, first: str, second: str) ->
         state.marks[name] = first
     elif kind == "rows":
         state.has_rows[name] = first == "true"
+    elif kind == "administrator":
+        state.administrator = (name, first == "true")
     else:
         last, limit = second.split("/")
         state.positions[name] = (int(first) if first else None, int(last), int(limit))

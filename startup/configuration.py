@@ -21,16 +21,22 @@ Configuration = namedtuple(
         "listen_address",
         "port",
         "startup_probe",
+        "base_url",  # where people reach the app, without a slash at its end; None: where the request came to
+        "trust_proxy",  # how many proxies in front are believed
+        "auth_proxy_header",  # what the proxy names the user in, or None
+        "auth_proxy_networks",  # the proxies that are believed in that
         "secret_key",  # None: the one kept in the database
         "metrics_token",  # what Prometheus brings to /metrics, or None: only this machine may ask
         "legacy_timezone",  # what the local times of the predecessor are of, or None; 'utc' where they are UTC
         "admin_username",
+        "admin_password",  # for the first administrator, as long as no administrator has one; or None
         "settings",  # what the environment says of the first settings row: column -> value or None
     ],
 )
 
 YES_AND_NO = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
+ORIGIN = r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?"
 ADDRESS = r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}|\[[0-9A-Fa-f.:]+\]"  # IPv4 or a name, IPv6
 
 
@@ -82,6 +88,36 @@ class Environment:
             self._rejected(name, expected)
         return text or default
 
+    def number_or_yes(self, name: str, highest: int) -> int:
+        """A whole number up to `highest`; yes is 1, no or nothing is 0."""
+        text = self.text(name, "no")
+        if text.lower() in YES_AND_NO:
+            return int(YES_AND_NO[text.lower()])
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > highest:
+            self._rejected(name, f"yes, no, or a whole number up to {highest}")
+            return 0
+        return int(text)
+
+    def origin(self, name: str) -> str | None:
+        """A URL of scheme, host and port, without the slash at its end."""
+        text = self.text(name)
+        if text is not None and not re.fullmatch(ORIGIN, text):
+            self._rejected(name, "where people reach TimeTracker, without a path, such as https://time.example.org")
+        return text and text.rstrip("/")
+
+    def networks(self, name: str) -> tuple:
+        """Addresses and networks, separated by commas, as objects of `ipaddress`."""
+        text = self.text(name)
+        if text is None:
+            return ()
+        from ipaddress import ip_network  # only when it is set
+
+        try:
+            return tuple(ip_network(part.strip()) for part in text.split(","))
+        except ValueError as error:
+            self._rejected(name, f"addresses or networks separated by commas, such as 10.0.0.7,fd00::/64 ({error})")
+            return ()
+
     def time_zone(self, name: str) -> str | None:
         """The name of a time zone of the IANA database."""
         text = self.text(name)
@@ -106,6 +142,13 @@ class Environment:
         if self.text(name) is not None:
             self.problems.append(f"{name} and {name}_FILE are both set: expected one of them")
             return None
+        return self.only_file(name)
+
+    def only_file(self, name: str) -> str | None:
+        """The content of the file that the variable NAME_FILE names, of a secret that no variable may hold."""
+        path = self.text(name + "_FILE")
+        if path is None:
+            return None
         shown = f"{name}_FILE={path}" if _looks_like_a_path(path) else f"{name}_FILE (expected the path of a file)"
         try:
             with open(path, encoding="utf-8-sig") as file:  # editors of Windows begin it with a byte order mark
@@ -117,6 +160,17 @@ class Environment:
         if not content:
             self.problems.append(f"{shown}: the file is empty")
         return content
+
+
+def _admin_password(environment: Environment, username: str) -> str | None:
+    password = environment.only_file("ADMIN_PASSWORD")
+    if not password:
+        return None
+    from startup.passwords import problem_with  # only when it is set
+
+    if problem := problem_with(password, username):
+        environment.problems.append(f"ADMIN_PASSWORD_FILE: {problem}")
+    return password
 
 
 def _looks_like_a_path(text: str) -> bool:
@@ -176,6 +230,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
     """
     environment = Environment(variables)
     administrators = [name.strip() for name in environment.text("ADMIN_USERNAMES", "").split(",") if name.strip()]
+    admin_username = administrators[0] if administrators else "admin"
     configuration = Configuration(
         conninfo=_conninfo(environment),
         migration_conninfo=_conninfo_of("MIGRATION_DATABASE_URL", environment),
@@ -189,10 +244,17 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
         ).strip("[]"),
         port=environment.whole_number("PORT", 8080, 1, 65_535),
         startup_probe=environment.yes_or_no("STARTUP_PROBE", False),
+        base_url=environment.origin("BASE_URL"),
+        trust_proxy=environment.number_or_yes("TRUST_PROXY", 10),
+        auth_proxy_header=environment.matching(
+            "AUTH_PROXY_HEADER", "[A-Za-z][A-Za-z0-9-]*", "the name of a header such as X-Forwarded-User"
+        ),
+        auth_proxy_networks=environment.networks("AUTH_PROXY_ADDRESS"),
         secret_key=environment.or_file("SECRET_KEY"),
         metrics_token=environment.or_file("METRICS_TOKEN"),
         legacy_timezone=environment.utc_or_time_zone("LEGACY_TIMEZONE"),
-        admin_username=administrators[0] if administrators else "admin",
+        admin_username=admin_username,
+        admin_password=_admin_password(environment, admin_username),
         settings={
             "timezone": environment.time_zone("TZ"),
             "currency": environment.matching("CURRENCY", "[A-Z]{3}", "three capital letters such as EUR"),
@@ -204,6 +266,11 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
     )
     if len(configuration.admin_username) > 80:
         environment.problems.append("ADMIN_USERNAMES: the first name has over 80 characters")
+    if bool(environment.text("AUTH_PROXY_HEADER")) != bool(environment.text("AUTH_PROXY_ADDRESS")):
+        environment.problems.append(
+            "AUTH_PROXY_HEADER and AUTH_PROXY_ADDRESS belong together: expected the header in which the proxy names the"
+            " user, and the address that the proxy itself connects from, the only one to be believed"
+        )
     environment.choice("LOG_FORMAT", "text", "json")  # startup/log.py reads it for itself
     # Gunicorn too, and answers nonsense by a traceback.
     environment.whole_number("WEB_CONCURRENCY", None, 1, 1_000)

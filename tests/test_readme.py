@@ -32,7 +32,7 @@ def documented_settings() -> set[str]:
 def test_every_setting_that_the_configuration_reads_is_documented():
     read = names_in(
         "startup/configuration.py",
-        pattern=r'(?:text|whole_number|yes_or_no|choice|matching|time_zone|or_file|_conninfo_of)\(\s*"([A-Z_]+)"',
+        pattern=r'(?:text|number|or_yes|yes_or_no|choice|matching|time_zone|origin|networks|file|_of)\(\s*"([A-Z_]+)"',
     )
     assert {"DATABASE_URL", "TZ", "SECRET_KEY"} <= read
     assert read - {"PGHOSTADDR", "PGDATABASE", "PGSERVICE"} <= documented_settings()

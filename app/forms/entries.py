@@ -6,6 +6,7 @@ from typing import Any
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, DateField, HiddenField, SelectField, TextAreaField
+from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from app.forms.fields import DurationField, IdField, NoControlCharacters, TagsField, TimeField
@@ -15,7 +16,11 @@ LONGEST_NOTES = 10_000
 LONGEST_TAGS = 500
 LONGEST_SEARCH = 200
 
-WHICH = [("", "…"), ("first", "the first, before the clocks go back"), ("second", "the second, after it")]
+WHICH = [
+    SelectChoice("", "…"),
+    SelectChoice("first", "the first, before the clocks go back"),
+    SelectChoice("second", "the second, after it"),
+]
 
 
 class EntryForm(FlaskForm):

@@ -85,6 +85,7 @@ class IdField(SelectField):
     """A choice among rows by their id; `data` is None for none. Whether the id may be chosen is checked by the view."""
 
     def __init__(self, *arguments: Any, **options: Any):
+        options.setdefault("invalid_value_message", "Choose one of the list.")
         super().__init__(*arguments, coerce=_id, validate_choice=False, **options)
 
 

@@ -2,12 +2,14 @@
 
 import re
 from decimal import Decimal
+from itertools import starmap
 from uuid import UUID, uuid4
 
 from flask import request
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.fields import SelectChoice
+from wtforms.validators import DataRequired, Length, Optional
 
 from app.forms.fields import NoControlCharacters, ParsedField
 
@@ -15,7 +17,7 @@ from app.forms.fields import NoControlCharacters, ParsedField
 HIGHEST_RATE = Decimal("9999999.99")
 RATE = re.compile(r"[0-9]+(?:[.,][0-9]{1,2})?")
 
-STATUSES = [("active", "Active"), ("archived", "Archived")]
+STATUSES = {"active": "Active", "archived": "Archived"}
 
 
 def sent_token() -> UUID:
@@ -50,13 +52,13 @@ class RateField(ParsedField):
 class ProjectForm(FlaskForm):
     name = StringField(
         "Name",
-        [InputRequired("Give the project a name."), Length(max=200), NoControlCharacters()],
+        [DataRequired("Give the project a name."), Length(max=200), NoControlCharacters()],
         filters=[stripped],
     )
     client = StringField(
         "Client",
         [
-            InputRequired("Name the client, or your own company."),
+            DataRequired("Name the client, or your own company."),
             Length(max=200),
             NoControlCharacters(),
         ],
@@ -70,10 +72,10 @@ class ProjectForm(FlaskForm):
     description = TextAreaField(
         "Description", [Optional(), Length(max=10_000), NoControlCharacters(lines=True)], filters=[stripped]
     )
-    status = SelectField("Status", choices=STATUSES, default="active")
+    status = SelectField("Status", choices=list(starmap(SelectChoice, STATUSES.items())), default="active")
     version = HiddenField()
 
     def keep_status(self, status: str) -> None:
         """Let the project keep a status that an old database gave it."""
-        if status not in dict(STATUSES):
-            self.status.choices = [*STATUSES, (status, status)]
+        if status not in STATUSES:
+            self.status.choices = [*self.status.choices, SelectChoice(status)]

@@ -51,7 +51,7 @@ class RowField(SelectField):
         """Let it show these."""
         self.choices = [
             SelectChoice("", "All"),
-            *(SelectChoice(str(row.id), f"{row.name} – {row.of}" if row.of else row.name) for row in choices),
+            *(SelectChoice(str(row.id), f"{row.name} \N{EN DASH} {row.of}" if row.of else row.name) for row in choices),
         ]
 
     def post_validate(self, form: Form, validation_stopped: bool) -> None:
@@ -129,7 +129,7 @@ class ReportForm(Form):
     task = RowField("Task")
     tag = StringField("Tags", [Length(max=500, message="Tags have 500 characters at most."), readable])
     without = KindsField(
-        "Only without", {name: title.lower() for name, title in ROWS.items() if name != "none"}, empty="–"
+        "Only without", {name: title.lower() for name, title in ROWS.items() if name != "none"}, empty="\N{EN DASH}"
     )
     billable = ChoiceField("Billable", {"yes": "Billable", "no": "Not billable"}, empty="All")
     page = NumberField("Page", [Optional()])

@@ -1,10 +1,60 @@
-"""Signing in."""
+"""Signing in, registering, and setting a password by an invitation."""
+
+import unicodedata
 
 from flask_wtf import FlaskForm
-from wtforms import PasswordField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms import Field, PasswordField, StringField, ValidationError
+from wtforms.validators import DataRequired, InputRequired, Length
+
+from app.passwords import problem_with
+
+TYPE_A_PASSWORD = "Type a password."  # noqa: S105
+
+
+class Printable:
+    """Refuses characters of some categories of Unicode, such as Cc, the control characters: no database takes NUL."""
+
+    def __init__(self, *refused: str):
+        self._refused = refused
+
+    def __call__(self, form: FlaskForm, field: Field) -> None:
+        if any(unicodedata.category(character) in self._refused for character in field.data):
+            raise ValidationError("There is a character in it that cannot be seen; type it anew.")
 
 
 class SignInForm(FlaskForm):
-    username = StringField("Name", [InputRequired("Type your name."), Length(max=80)])
+    username = StringField("Name", [InputRequired("Type your name."), Length(max=80), Printable("Cc")])
     password = PasswordField("Password", [InputRequired("Type your password."), Length(max=1000)])
+
+
+class NewPasswordForm(FlaskForm):
+    password = PasswordField("Password", [InputRequired(TYPE_A_PASSWORD)])
+    repeated = PasswordField("Password again")
+
+    def __init__(self, *arguments: object, username: str | None = None, **keywords: object):
+        super().__init__(*arguments, **keywords)
+        self._name = username
+
+    def validate_password(self, field: Field) -> None:
+        if problem := problem_with(field.data, self._name or ""):
+            raise ValidationError(problem)
+
+    def validate_repeated(self, field: Field) -> None:
+        if not self.password.errors and field.data != self.password.data:
+            raise ValidationError("The two differ; type both anew.")
+
+
+class RegisterForm(NewPasswordForm):
+    username = StringField(
+        "Name",
+        [
+            DataRequired("Type the name that you want to be known by."),
+            Length(max=80),
+            Printable("Cc", "Cf", "Co", "Cn", "Zl", "Zp"),  # nor two names that look alike
+        ],
+        filters=[lambda text: text.strip() if text else text],
+    )
+
+    def validate_password(self, field: Field) -> None:
+        if problem := problem_with(field.data, self.username.data or ""):
+            raise ValidationError(problem)

@@ -1,15 +1,18 @@
 """Tasks."""
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import starmap
 
 from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField, ValidationError
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.fields import SelectChoice
+from wtforms.validators import DataRequired, Length, Optional
 
 from app import formats
-from app.board import COLUMNS, PRIORITIES, estimated_minutes
+from app.board import COLUMNS, PRIORITIES, estimated_minutes, word
 from app.forms.fields import IdField, NoControlCharacters, ParsedField
 from app.forms.projects import stripped
 
@@ -36,9 +39,9 @@ class EstimateField(ParsedField):
 
 class TaskForm(FlaskForm):
     name = StringField(
-        "Name", [InputRequired("Say what is to be done."), Length(max=200), NoControlCharacters()], filters=[stripped]
+        "Name", [DataRequired("Say what is to be done."), Length(max=200), NoControlCharacters()], filters=[stripped]
     )
-    project = IdField("Project", [InputRequired("Choose the project.")])
+    project = IdField("Project", [DataRequired("Choose the project.")])
     status = SelectField("Status", default="pending")
     priority = SelectField("Priority", default="medium")
     assigned_to = IdField("Assigned to")
@@ -51,22 +54,26 @@ class TaskForm(FlaskForm):
 
     def offer(self, projects: list[tuple[int, str]], people: list[tuple[int, str]], status: str, priority: str) -> None:
         """Say what can be chosen; `status` and `priority` are what the task has, be they of an old database."""
-        self.project.choices = [("", "Choose …"), *projects]
-        self.assigned_to.choices = [("", "Nobody"), *people]
-        self.status.choices = list((COLUMNS | {status: COLUMNS.get(status, status)}).items())
-        self.priority.choices = list((PRIORITIES | {priority: PRIORITIES.get(priority, priority)}).items())
+        self.project.choices = _choices([("", "Choose …"), *projects])
+        self.assigned_to.choices = _choices([("", "Nobody"), *people])
+        self.status.choices = _choices((COLUMNS | {status: word(status)}).items())
+        self.priority.choices = _choices((PRIORITIES | {priority: word(priority)}).items())
 
     def validate_project(self, field: IdField) -> None:
         """One of those that were offered."""
-        if field.data not in [value for value, _ in field.choices]:
+        if field.data not in [choice.value for choice in field.choices]:
             raise ValidationError("That project cannot be chosen any more. Choose another one.")
 
     def validate_assigned_to(self, field: IdField) -> None:
         """One of those that were offered."""
-        if field.data is not None and field.data not in [value for value, _ in field.choices]:
+        if field.data is not None and field.data not in [choice.value for choice in field.choices]:
             raise ValidationError("That person cannot be chosen any more. Choose another one.")
 
     def validate_due_date(self, field: DateField) -> None:
         """A year of which nobody is mistaken."""
         if field.data and not date(1970, 1, 1) <= field.data <= date(2999, 12, 31):
             raise ValidationError("Choose a day between 1970 and 2999.")
+
+
+def _choices(named: Iterable[tuple[int | str, str]]) -> list[SelectChoice]:
+    return list(starmap(SelectChoice, named))

@@ -97,8 +97,8 @@ def read(
                     AND (start_time, id) < (%(start)s, %(id)s)
                     AND (%(since)s::timestamp IS NULL OR start_time >= %(since)s)
                     AND (%(until)s::timestamp IS NULL OR start_time < %(until)s)
-                    AND (%(project)s IS NULL OR coalesce(project_id, 0) = %(project)s)
-                    AND (%(task)s IS NULL OR coalesce(task_id, 0) = %(task)s)
+                    AND (%(project)s IS NULL OR project_id = %(project)s OR (%(project)s = 0 AND project_id IS NULL))
+                    AND (%(task)s IS NULL OR task_id = %(task)s OR (%(task)s = 0 AND task_id IS NULL))
                     AND (%(like)s IS NULL OR notes ILIKE %(like)s OR tags ILIKE %(like)s)
                 ORDER BY start_time DESC, id DESC
                 LIMIT %(limit)s
@@ -112,8 +112,8 @@ def read(
                     AND (start_time, id) > (%(start)s, %(id)s)
                     AND (%(since)s::timestamp IS NULL OR start_time >= %(since)s)
                     AND (%(until)s::timestamp IS NULL OR start_time < %(until)s)
-                    AND (%(project)s IS NULL OR coalesce(project_id, 0) = %(project)s)
-                    AND (%(task)s IS NULL OR coalesce(task_id, 0) = %(task)s)
+                    AND (%(project)s IS NULL OR project_id = %(project)s OR (%(project)s = 0 AND project_id IS NULL))
+                    AND (%(task)s IS NULL OR task_id = %(task)s OR (%(task)s = 0 AND task_id IS NULL))
                     AND (%(like)s IS NULL OR notes ILIKE %(like)s OR tags ILIKE %(like)s)
                 ORDER BY start_time, id
                 LIMIT %(limit)s
@@ -132,8 +132,9 @@ def read(
                 AND start_time <= (SELECT max(start_time) FROM keys) + %(day)s
                 AND (%(since)s::timestamp IS NULL OR start_time >= %(since)s)
                 AND (%(until)s::timestamp IS NULL OR start_time < %(until)s)
-                AND (%(project)s IS NULL OR coalesce(time_entries.project_id, 0) = %(project)s)
-                AND (%(task)s IS NULL OR coalesce(task_id, 0) = %(task)s)
+                AND (%(project)s IS NULL OR time_entries.project_id = %(project)s
+                    OR (%(project)s = 0 AND time_entries.project_id IS NULL))
+                AND (%(task)s IS NULL OR task_id = %(task)s OR (%(task)s = 0 AND task_id IS NULL))
                 AND (%(like)s IS NULL OR notes ILIKE %(like)s OR tags ILIKE %(like)s)
         ),
         sums AS (

@@ -51,6 +51,12 @@ def is_active(cursor: Cursor, project_id: int) -> bool:
     return cursor.rowcount == 1
 
 
+def hold(cursor: Cursor, project_id: int) -> bool:
+    """Tell whether there is such a project, and keep it from being deleted until the end of this transaction."""
+    cursor.execute("SELECT FROM projects WHERE id = %s FOR KEY SHARE", (project_id,))
+    return cursor.rowcount == 1
+
+
 # --- The list ---
 
 ON_A_PAGE = 50
@@ -81,7 +87,7 @@ def listed(cursor: Cursor, archived: bool, search: str, page: int) -> tuple[list
     """
     cursor.execute(
         """
-        SELECT id, name, client, billable, hourly_rate, status
+        SELECT id, name, client, billable, nullif(hourly_rate, 'NaN'), status
         FROM projects
         WHERE (status = 'active') <> %(archived)s
             AND (name ILIKE %(pattern)s OR client ILIKE %(pattern)s OR billing_ref ILIKE %(pattern)s)
@@ -176,7 +182,7 @@ def get(cursor: Cursor, project_id: int) -> Project | None:
     """Return the project."""
     cursor.execute(
         """
-        SELECT id, name, client, description, billable, hourly_rate, billing_ref, status, updated_at
+        SELECT id, name, client, description, billable, nullif(hourly_rate, 'NaN'), billing_ref, status, updated_at
         FROM projects
         WHERE id = %s
         """,

@@ -1,4 +1,4 @@
-"""Sums and lists of time entries, for reports. Times are UTC, without a zone; a moment `at` is until when timers count."""
+"""Sums and lists of time entries, for reports. Times are UTC, without a zone; running timers count until `at`."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -43,8 +43,8 @@ MATCHING = sql.SQL(
     """
 ).format(tags=TAGS)
 
-# For each kind of rows: what the entries are grouped by, from where else the key of the row comes, and that key. Tags are
-# split after the sum: there are far fewer different texts of tags than entries.
+# For each kind of rows: what the entries are grouped by, from where else the key of the row comes, and that key. Tags
+# are split after the sum: there are far fewer different texts of tags than entries.
 GROUPINGS = {
     "none": ("NULL::integer", "", "sums.key"),
     "user": ("user_id", "", "sums.key"),
@@ -105,10 +105,13 @@ def sums(
             """
             WITH sums AS (
                 SELECT number AS bucket, found.*
-                FROM unnest(%(begins)s::timestamp[], %(ends)s::timestamp[]) WITH ORDINALITY AS columns (begin, until, number)
+                FROM unnest(%(begins)s::timestamp[], %(ends)s::timestamp[])
+                    WITH ORDINALITY AS columns (begin, until, number)
                 CROSS JOIN LATERAL (
                     SELECT {key} AS key, project_id, billable, count(*) AS entries,
-                        sum(credited_minutes(start_time, end_time, duration_seconds, %(at)s::timestamp)::float8) AS minutes
+                        sum(
+                            credited_minutes(start_time, end_time, duration_seconds, %(at)s::timestamp)::float8
+                        ) AS minutes
                     FROM time_entries
                     WHERE start_time >= columns.begin AND start_time < columns.until AND {matching}
                     GROUP BY 1, 2, 3
@@ -119,7 +122,10 @@ def sums(
             FROM sums
             LEFT JOIN projects ON projects.id = sums.project_id
             {source}
-            GROUP BY GROUPING SETS (({row}, bucket, sums.billable), ({row}, sums.project_id, hourly_rate, sums.billable))
+            GROUP BY GROUPING SETS (
+                ({row}, bucket, sums.billable),
+                ({row}, sums.project_id, hourly_rate, sums.billable)
+            )
             """
         ).format(key=key, source=source, row=row, matching=MATCHING),
         {**_values(selection, at), "begins": bounds[:-1], "ends": bounds[1:]},

@@ -23,6 +23,16 @@ class SignedIn(NamedTuple):
     shortcuts: bool
 
 
+class Session(NamedTuple):
+    """A browser in which somebody is signed in, as the profile lists them. Times are UTC, without a zone."""
+
+    id: int
+    created_at: datetime
+    last_seen_at: datetime
+    user_agent: str
+    address: str
+
+
 def hash_of(token: str) -> bytes:
     """Return what is kept of a token."""
     return hashlib.sha256(token.encode()).digest()
@@ -90,17 +100,89 @@ def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
 
 
 def end(cursor: Cursor, token: str) -> None:
-    """End the session behind `token`. While a timer runs its row stays, expired: it tells the last activity."""
+    """End the session behind `token`."""
+    cursor.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at WHERE token_sha256 = %s", (hash_of(token),))
+    _forget_ended(cursor)
+
+
+def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[Session]:
+    """Return where the user is signed in at the moment `now` (UTC, no zone; else this one), last used first."""
+    cursor.execute(
+        """
+        SELECT id, created_at, last_seen_at, coalesce(user_agent, ''), coalesce(address, '')
+        FROM sign_in_sessions
+        WHERE user_id = %(user)s
+            AND expires_at > coalesce(%(now)s, timezone('utc', now()))
+            AND expires_at > last_seen_at
+        ORDER BY last_seen_at DESC, id DESC
+        """,
+        {"user": user_id, "now": now},
+    )
+    return [Session(*row) for row in cursor.fetchall()]
+
+
+def revoke(cursor: Cursor, user_id: int, session_id: int) -> bool:
+    """End a session of the user, and tell whether it was there."""
     cursor.execute(
         """
         UPDATE sign_in_sessions
         SET expires_at = last_seen_at
-        WHERE token_sha256 = %(hash)s
-            AND EXISTS (
-                SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
-            )
+        WHERE id = %s AND user_id = %s AND expires_at > last_seen_at
         """,
-        {"hash": hash_of(token)},
+        (session_id, user_id),
     )
-    if not cursor.rowcount:
-        cursor.execute("DELETE FROM sign_in_sessions WHERE token_sha256 = %s", (hash_of(token),))
+    was_there = cursor.rowcount == 1
+    _forget_ended(cursor)
+    return was_there
+
+
+def revoke_all(cursor: Cursor, user_id: int, except_session_id: int | None = None) -> int:
+    """End all sessions of the user, but perhaps the one that asks for it, and return how many there were."""
+    cursor.execute(
+        """
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE user_id = %s AND id IS DISTINCT FROM %s AND expires_at > last_seen_at
+        """,
+        (user_id, except_session_id),
+    )
+    ended = cursor.rowcount
+    _forget_ended(cursor)
+    return ended
+
+
+def forget_expired(cursor: Cursor, now: datetime) -> None:
+    """Delete the sessions that had expired by the moment `now` (UTC, no zone), of everybody."""
+    # Two who sign in at once pass over what the other one deletes.
+    cursor.execute(
+        """
+        UPDATE sign_in_sessions
+        SET expires_at = last_seen_at
+        WHERE id IN (
+            SELECT id
+            FROM sign_in_sessions
+            WHERE expires_at <= %s AND expires_at > last_seen_at
+            FOR UPDATE SKIP LOCKED
+        )
+        """,
+        (now,),
+    )
+    _forget_ended(cursor)
+
+
+def _forget_ended(cursor: Cursor) -> None:
+    """Delete what has ended; while a timer of the user runs the row stays, for it tells the last activity."""
+    cursor.execute(
+        """
+        DELETE FROM sign_in_sessions
+        WHERE id IN (
+            SELECT id
+            FROM sign_in_sessions
+            WHERE expires_at <= last_seen_at
+                AND NOT EXISTS (
+                    SELECT FROM time_entries WHERE time_entries.user_id = sign_in_sessions.user_id AND end_time IS NULL
+                )
+            FOR UPDATE SKIP LOCKED
+        )
+        """
+    )

@@ -59,7 +59,7 @@ def hold(cursor: Cursor, task_id: int, project_id: int) -> bool:
 
 # --- The board ---
 
-IN_A_COLUMN = 30
+IN_A_COLUMN = 20
 
 
 class Card(NamedTuple):

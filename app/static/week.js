@@ -69,7 +69,7 @@ function onKey(event) {
   else if (event.key === "ArrowLeft" && isAtStart) go(event, 0, -1);
   else if (event.key === "ArrowRight" && isAtEnd) go(event, 0, 1);
   else if (event.key === "Escape" && input) {
-    input.value = input.defaultValue;
+    input.value = input.dataset.before;
     input.select();
     addUp();
   }
@@ -77,7 +77,10 @@ function onKey(event) {
 
 if (table) {
   table.addEventListener("keydown", onKey);
-  table.addEventListener("focusin", (event) => event.target.select?.());
+  table.addEventListener("focusin", (event) => {
+    event.target.dataset.before = event.target.value;
+    event.target.select?.();
+  });
   table.addEventListener("input", (event) => {
     echo(event.target);
     addUp();

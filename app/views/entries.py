@@ -1,8 +1,8 @@
 """Time entries, by day: the front page; and each entry typed, edited, deleted and brought back."""
 
+import itertools
 import re
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
+from wtforms.fields import SelectChoice
 
 from app import db, formats, security, tags, timekeeping
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
@@ -21,8 +22,8 @@ from app.spans import Span, SpanError, shown, span_of, which
 
 blueprint = Blueprint("entries", __name__)
 
-ID = "<int(max=2147483647):entry_id>"
 INVOICED = "This entry is on an invoice, so it stays as it is. Cancel the invoice first."
+LARGEST_ID = 2**31 - 1
 EPOCH = datetime(1970, 1, 1)
 
 
@@ -41,6 +42,13 @@ class Written(NamedTuple):
     start: str
     end: str | None
     over: int
+
+
+@blueprint.url_value_preprocessor
+def refuse_numbers_that_are_no_id(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Answer 404 to a number beyond what PostgreSQL takes as an id."""
+    if values and values.get("entry_id", 0) > LARGEST_ID:
+        abort(404)
 
 
 # --- The list ---
@@ -106,7 +114,7 @@ def _number(name: str) -> int | None:
     text = request.args.get(name, "")
     if not text:
         return None
-    if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**31:
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > LARGEST_ID:
         abort(404)
     return int(text)
 
@@ -117,7 +125,7 @@ def _key(name: str) -> Key | None:
     if found is None:
         return None
     try:
-        return Key(EPOCH + timedelta(microseconds=int(found[1])), min(int(found[2]), 2**31 - 1))
+        return Key(EPOCH + timedelta(microseconds=int(found[1])), min(int(found[2]), LARGEST_ID))
     except OverflowError:
         abort(404)
 
@@ -147,7 +155,7 @@ def _days(found: entry_pages.Page) -> list[Day]:
     for entry in found.beside:
         beside.setdefault(formats.local_day(entry.start), []).append(entry.minutes)
     days = []
-    for day, listed in groupby(found.entries, key=lambda entry: formats.local_day(entry.start)):
+    for day, listed in itertools.groupby(found.entries, key=lambda entry: formats.local_day(entry.start)):
         entries = list(listed)
         others = beside.get(day, [])
         days.append(Day(day, entries, sum(entry.minutes for entry in entries) + sum(others), not others))
@@ -184,11 +192,11 @@ def create() -> ResponseReturnValue:
     span = _span_typed(form, None)
     if span is None or not _checked_choices(db.cursor(), form, None):
         return _form_page(form, None), 422
-    viewer, token, others = security.viewer(), _token(), None
+    viewer, columns, token, others = security.viewer(), _columns(form, span, _credited(span)), _token(), None
     try:
         with db.change() as cursor:
             if token is None or submitted_forms.is_first(cursor, token, viewer.id):
-                entry_id = time_entries.insert(cursor, viewer.id, *_columns(form, span, _credited(span)))
+                entry_id = time_entries.insert(cursor, viewer.id, *columns)
                 others = time_entries.overlapping(cursor, viewer.id, span.start, span.end, entry_id)
     except ForeignKeyViolation:
         return _choice_is_gone(form, None)
@@ -200,7 +208,7 @@ def create() -> ResponseReturnValue:
 # --- Editing ---
 
 
-@blueprint.get(f"/entries/{ID}/edit")
+@blueprint.get("/entries/<int:entry_id>/edit")
 def edit(entry_id: int) -> ResponseReturnValue:
     """The form of an entry; with the header X-Part alone, for a script that puts it into the list."""
     entry = _visible(db.cursor(), entry_id)
@@ -209,7 +217,7 @@ def edit(entry_id: int) -> ResponseReturnValue:
     return _form_page(_form_of(entry), entry)
 
 
-@blueprint.post(f"/entries/{ID}/edit")
+@blueprint.post("/entries/<int:entry_id>/edit")
 def save(entry_id: int) -> ResponseReturnValue:
     """Change an entry, unless somebody else did meanwhile."""
     form = EntryForm(with_instead(request.form))
@@ -249,7 +257,7 @@ def save(entry_id: int) -> ResponseReturnValue:
 # --- Deleting, and bringing back ---
 
 
-@blueprint.post(f"/entries/{ID}/delete")
+@blueprint.post("/entries/<int:entry_id>/delete")
 def delete(entry_id: int) -> ResponseReturnValue:
     """Delete an entry, and offer to bring it back. A second time does nothing."""
     with db.change() as cursor:
@@ -272,7 +280,7 @@ def delete(entry_id: int) -> ResponseReturnValue:
     return _back()
 
 
-@blueprint.post(f"/entries/{ID}/restore")
+@blueprint.post("/entries/<int:entry_id>/restore")
 def restore(entry_id: int) -> ResponseReturnValue:
     """Bring back an entry that was deleted. A second time does nothing."""
     is_single = security.current_settings().single_active_timer
@@ -442,16 +450,19 @@ def _offer_choices(form: EntryForm, entry: Entry | None) -> None:
         project.id: _project_name(project.name, project.client)
         for project in projects.choices(db.cursor(), security.viewer().id)
     }
-    offered = [(task.id, task.name, task.project_id) for task in tasks.choices(db.cursor())]
+    offered = list(tasks.choices(db.cursor()))
     if entry and entry.project_id:
         names.setdefault(entry.project_id, _project_name(entry.project, entry.client))
-    if entry and entry.task_id and entry.task_id not in [task[0] for task in offered]:
-        offered.append((entry.task_id, entry.task, entry.project_id))
-    groups: dict[str, list[tuple[int | str, str]]] = {"": [("", "No task")]}
-    for task_id, name, project_id in offered:
-        groups.setdefault(names.get(project_id, "Other projects"), []).append((task_id, name))
-    form.project.choices = [("", "No project"), *names.items()]
-    form.task.choices = groups
+    if entry and entry.task_id and entry.task_id not in [task.id for task in offered]:
+        offered.append(tasks.Choice(entry.task_id, entry.task or "", entry.project_id or 0))
+    order = list(names)
+    offered = [task for task in offered if task.project_id in names]
+    offered.sort(key=lambda task: order.index(task.project_id))
+    form.project.choices = [SelectChoice("", "No project"), *itertools.starmap(SelectChoice, names.items())]
+    form.task.choices = [
+        SelectChoice("", "No task"),
+        *[SelectChoice(task.id, task.name, optgroup=names[task.project_id]) for task in offered],
+    ]
 
 
 def _project_name(name: str | None, client: str | None) -> str:

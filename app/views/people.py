@@ -1,8 +1,27 @@
 """People: who may sign in, and as what. For administrators."""
 
-from flask import Blueprint, render_template
+from datetime import datetime, timedelta
+from uuid import UUID
 
+from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from psycopg2.errors import UniqueViolation
+from psycopg2.extensions import cursor as Cursor
+from werkzeug.exceptions import Conflict
+
+from app import db, security, timekeeping
+from app.forms.people import AddForm, RenameForm, RoleForm
+from app.queries import invitations, people, sessions, submitted_forms
 from app.security import for_admins
+
+# So many rows are quick to read; the others are found by their name.
+LONGEST_LIST = 200
+
+TAKEN = "Somebody has that name already."
+LAST_ADMIN = (
+    "This is the last active administrator: without one, nobody could open this page again. "
+    "Make somebody else an administrator first."
+)
 
 blueprint = Blueprint("people", __name__)
 
@@ -10,5 +29,211 @@ blueprint = Blueprint("people", __name__)
 @blueprint.get("/people")
 @for_admins
 def page() -> str:
-    """People."""
-    return render_template("people/page.html")
+    """The list, and a form that adds somebody."""
+    return _list(AddForm(formdata=None))
+
+
+@blueprint.post("/people")
+@for_admins
+def add() -> ResponseReturnValue:
+    """Make a user and invite them; the link is shown once, on the page that comes next."""
+    form = AddForm()
+    if not form.validate():
+        return _list(form), 422
+    token = _form_token()
+    try:
+        with db.change() as cursor:
+            if token and not submitted_forms.is_first(cursor, token, security.viewer().id):
+                flash("That was sent twice and done once.")
+                return redirect(url_for("people.page"), 303)
+            if people.is_taken(cursor, form.username.data):
+                form.username.errors = [TAKEN]
+                user_id = None
+            else:
+                user_id = people.insert(cursor, form.username.data, form.role.data)
+                invitation = invitations.make(cursor, user_id, security.now())
+    except UniqueViolation:
+        form.username.errors, user_id = [TAKEN], None
+    if user_id is None:
+        return _list(form), 422
+    session["invitation"] = [user_id, invitation]
+    return redirect(url_for("people.person", user_id=user_id), 303)
+
+
+@blueprint.get("/people/<int(max=2147483647):user_id>")
+@for_admins
+def person(user_id: int) -> str:
+    """One user, with all that can be done about them."""
+    return _person(user_id)
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/name")
+@for_admins
+def rename(user_id: int) -> ResponseReturnValue:
+    """Give the user another name to sign in with."""
+    form = RenameForm()
+    if not form.validate():
+        return _person(user_id, rename_form=form), 422
+    try:
+        with db.change() as cursor:
+            _lock(cursor, user_id)
+            taken = people.is_taken(cursor, form.username.data, except_id=user_id)
+            if not taken:
+                people.rename(cursor, user_id, form.username.data)
+    except UniqueViolation:
+        taken = True
+    if taken:
+        form.username.errors = [TAKEN]
+        return _person(user_id, rename_form=form), 422
+    return _done(user_id, f"The name is {form.username.data} now.")
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/role")
+@for_admins
+def change_role(user_id: int) -> ResponseReturnValue:
+    """Make the user an administrator, or a member."""
+    form = RoleForm()
+    if not form.validate():
+        return _person(user_id, role_form=form), 422
+    with db.change() as cursor:
+        _lock(cursor, user_id, remains_admin=form.role.data == "admin")
+        people.set_role(cursor, user_id, form.role.data)
+    is_oneself_no_more = user_id == security.viewer().id and form.role.data != "admin"
+    if is_oneself_no_more:
+        flash("You are a member now, and no administrator any more.")
+        return redirect(url_for("profile.page"), 303)
+    return _done(user_id, "An administrator now." if form.role.data == "admin" else "A member now.")
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/invitation")
+@for_admins
+def invite(user_id: int) -> ResponseReturnValue:
+    """Make a link by which the user sets a password; earlier links become void."""
+    with db.change() as cursor:
+        _lock(cursor, user_id)
+        if not people.is_active(cursor, user_id):
+            raise Conflict("This user is deactivated, so a link would not let them in. Activate them first.")
+        token = invitations.make(cursor, user_id, security.now())
+    session["invitation"] = [user_id, token]
+    return redirect(url_for("people.person", user_id=user_id), 303)
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/deactivate")
+@for_admins
+def deactivate(user_id: int) -> ResponseReturnValue:
+    """Keep the user out: sessions end, links become void. What they tracked stays, and a timer goes on running."""
+    with db.change() as cursor:
+        _lock(cursor, user_id, remains_admin=False)
+        people.set_active(cursor, user_id, False)
+        people.void_invitations(cursor, user_id)
+        sessions.revoke_all(cursor, user_id)
+        running = people.timers(cursor, user_id)
+    if user_id == security.viewer().id:
+        return redirect(url_for("sign_in.page"), 303)
+    return _done(user_id, "Deactivated, and signed out everywhere." + (" A timer still runs." if running else ""))
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/activate")
+@for_admins
+def activate(user_id: int) -> ResponseReturnValue:
+    """Let the user in again."""
+    with db.change() as cursor:
+        _lock(cursor, user_id)
+        people.set_active(cursor, user_id, True)
+    return _done(user_id, "Active again.")
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/sign-out")
+@for_admins
+def sign_out_everywhere(user_id: int) -> ResponseReturnValue:
+    """End all sessions of the user, but for the one that asks."""
+    own = security.viewer().session_id if user_id == security.viewer().id else None
+    with db.change() as cursor:
+        _lock(cursor, user_id)
+        count = sessions.revoke_all(cursor, user_id, own)
+    return _done(user_id, "One session was ended." if count == 1 else f"{count} sessions were ended.")
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/delete")
+@for_admins
+def delete(user_id: int) -> ResponseReturnValue:
+    """Delete a user who never did anything here; whoever has entries, tasks or invoices can only be deactivated."""
+    with db.change() as cursor:
+        _lock(cursor, user_id, remains_admin=False)
+        name = people.name_of(cursor, user_id)
+        if not people.delete(cursor, user_id):
+            raise Conflict(f"{name} has entries, tasks or invoices, which would go too. Deactivate them instead.")
+    flash(f"{name} was deleted.")
+    return redirect(url_for("people.page"), 303)
+
+
+@blueprint.post("/people/<int(max=2147483647):user_id>/timers/<int(max=2147483647):entry_id>/stop")
+@for_admins
+def stop_timer(user_id: int, entry_id: int) -> ResponseReturnValue:
+    """Stop a timer of the user, now or when they were last seen; the entry can be edited afterwards."""
+    rounding = security.current_settings().rounding_minutes
+    with db.change() as cursor:
+        _lock(cursor, user_id)
+        timer = people.lock_timer(cursor, user_id, entry_id)
+        if timer is None:
+            raise Conflict("That timer does not run any more: somebody stopped or deleted it. Load the page again.")
+        end = timer.last_seen if request.form.get("at") == "last seen" and timer.last_seen else security.now()
+        end = max(end, timer.start + timedelta(seconds=1))
+        people.stop(cursor, entry_id, end, timekeeping.credited_seconds(timer.start, end, rounding))
+    return _done(user_id, "The timer was stopped.")
+
+
+def _lock(cursor: Cursor, user_id: int, remains_admin: bool = True) -> None:
+    """Lock the user and all administrators; see that an administrator is left, and that it is one who asks."""
+    admins = people.lock(cursor, user_id)
+    if admins is None:
+        abort(404)
+    if not remains_admin and admins == {user_id}:
+        raise Conflict(LAST_ADMIN)
+    if security.viewer().id not in admins:
+        abort(403)
+
+
+def _list(form: AddForm) -> str:
+    search = request.args.get("q", "").replace("\0", "")[:80].strip()
+    found = people.page(db.cursor(), security.now(), _week(), search, LONGEST_LIST + 1)
+    return render_template(
+        "people/page.html", form=form, search=search, people=found[:LONGEST_LIST], has_more=len(found) > LONGEST_LIST
+    )
+
+
+def _person(user_id: int, rename_form: RenameForm | None = None, role_form: RoleForm | None = None) -> str:
+    found = people.page(db.cursor(), security.now(), _week(), "", 1, user_id)
+    if not found:
+        abort(404)
+    user, [for_user, token] = found[0], session.pop("invitation", [None, None])
+    now = security.now()
+    return render_template(
+        "people/person.html",
+        user=user,
+        link=security.link("sign_in.invitation_page", token=token) if for_user == user_id else None,
+        rename_form=rename_form or RenameForm(formdata=None, username=user.username),
+        role_form=role_form or RoleForm(formdata=None, role="admin" if user.role == "admin" else "user"),
+        timers=people.timers(db.cursor(), user_id),
+        sessions=sessions.list_of(db.cursor(), user_id, now),
+        has_work=people.has_work(db.cursor(), user_id),
+        now=now,
+    )
+
+
+def _done(user_id: int, sentence: str) -> ResponseReturnValue:
+    flash(sentence)
+    return redirect(url_for("people.person", user_id=user_id), 303)
+
+
+def _week() -> datetime:
+    """Return the moment (UTC, no zone) at which this week began."""
+    today = timekeeping.to_local(security.now(), security.zone()).date()
+    return timekeeping.days_from(timekeeping.monday_of(today), 1, security.zone()).bounds[0]
+
+
+def _form_token() -> UUID | None:
+    try:
+        return UUID(request.form.get("token", ""))
+    except ValueError:
+        return None

@@ -89,16 +89,21 @@ def _project_page(found: projects.Project, problem: str = "") -> str:
         project=found,
         problem=problem,
         minutes=by_span.total(),
-        this_month=by_span[MONTHS],
         billable_minutes=billable,
         unbilled_minutes=unbilled,
         unbilled=_amount(unbilled, found.hourly_rate),
         bars=_bars(by_span, months),
         people=by_person.most_common(),
-        cards=tasks.cards(cursor, tasks.Filter(project_id=found.id), security.now()),
+        cards=sorted(
+            tasks.cards(cursor, tasks.Filter(project_id=found.id), security.now()), key=_what_is_worked_on_first
+        ),
         board=board,
         today=today(),
     )
+
+
+def _what_is_worked_on_first(card: tasks.Card) -> int:
+    return {"in_progress": 0, "pending": 1, "done": 3}.get(card.status, 2)
 
 
 def _amount(minutes: int | None, rate: Decimal | None) -> Decimal | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -104,7 +105,8 @@ def chart() -> ResponseReturnValue:
     report = _report(asked)
     if asked.columns == "none":
         shown = report.rows[:BARS]
-        picture = charts.bars([report.labels[row.key][0] for row in shown], [row.total.minutes for row in shown], size)
+        names = [" \N{EN DASH} ".join(filter(None, report.labels[row.key])) for row in shown]
+        picture = charts.bars(names, [row.total.minutes for row in shown], size)
     else:
         labels = [_short(column, asked.columns) for column in report.columns]
         picture = charts.columns(labels, _series(report, asked.rows), size)
@@ -156,6 +158,10 @@ def _page(asked: Asked) -> ResponseReturnValue:
         heading=reporting.ROWS[asked.rows] if asked.rows != "none" else "",
         period_title=reporting.PERIODS.get(asked.period or ""),
         show_amounts=viewer().is_admin,
+        is_filtered=any(
+            asked.form[name].data or asked.form[name].errors
+            for name in ("client", "task", "tag", "user", "billable", "without")
+        ),
         figures=_figure_address(asked),
         periods=[
             (name, title, _address("reports.page", asked.selection, days=False, period=name, **looks))
@@ -291,15 +297,20 @@ def _address(endpoint: str, selection: Selection, days: bool = True, **parameter
 def _figure_address(asked: Asked) -> Callable[..., str]:
     """A function that gives the address of the entries of a cell; url_for would take most of a page's time."""
     base = url_for("reports.entries")
-    is_admin = viewer().is_admin
+    hidden = {} if viewer().is_admin else {"user": None}
+
+    @cache
+    def of_row(selection: Selection, billable: bool | None) -> str:
+        changes = hidden if billable is None else {**hidden, "billable": billable}
+        return urlencode(replace(selection, **changes).address(days=False), doseq=True)
+
+    @cache
+    def of_days(days: Bucket) -> str:
+        return f"{base}?from={days.first}&to={days.last}"
 
     def address(selection: Selection, column: Bucket | None = None, billable: bool | None = None, **more: str) -> str:
-        changes: dict[str, Any] = {} if is_admin else {"user": None}
-        if column is not None:
-            changes |= {"first": column.first, "last": column.last}
-        if billable is not None:
-            changes["billable"] = billable
-        return f"{base}?{urlencode({**replace(selection, **changes).address(), **more}, doseq=True)}"
+        parts = [of_days(column or asked.days), of_row(selection, billable), urlencode(more)]
+        return "&".join(part for part in parts if part)
 
     return address
 

@@ -1,11 +1,14 @@
-"""Signing in and out."""
+"""Signing in and out, registering, and the links of invitations."""
 
-from flask import Blueprint, redirect, render_template, request, url_for
+import math
+from datetime import datetime
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app import db, passwords, security
-from app.forms.sign_in import SignInForm
-from app.queries import sessions, users
+from app import db, passwords, security, throttling
+from app.forms.sign_in import NewPasswordForm, RegisterForm, SignInForm
+from app.queries import invitations, sign_in_failures, users
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -14,7 +17,9 @@ blueprint = Blueprint("sign_in", __name__)
 @security.public
 def page() -> ResponseReturnValue:
     """The form."""
-    return render_template("sign_in/page.html", form=SignInForm())
+    if security.is_signed_in():
+        return redirect(security.safe_next(request.args.get("next")))
+    return _page(SignInForm())
 
 
 @blueprint.post("/sign-in")
@@ -23,20 +28,121 @@ def enter() -> ResponseReturnValue:
     """Sign in by name and password."""
     form = SignInForm()
     if not form.validate():
-        return render_template("sign_in/page.html", form=form), 422
-    account = users.account(db.cursor(), form.username.data)
-    if not passwords.is_right(form.password.data, account.password_hash if account else None) or not account.is_active:
-        form.password.errors = ["Name and password do not go together."]
-        return render_template("sign_in/page.html", form=form), 422
+        return _page(form), 422
+    name, source = form.username.data, throttling.source_of(request.remote_addr)
     with db.change() as cursor:
-        token = sessions.begin(cursor, account.id, security.now(), request.user_agent.string, request.remote_addr or "")
-        signed_in = sessions.signed_in(cursor, token, security.now())
-    security.sign_in(token, signed_in)
-    return redirect(security.safe_next(request.args.get("next")))
+        allowed_at = sign_in_failures.begin_attempt(cursor, name, source, security.now())
+    if allowed_at is not None:
+        return _too_soon("sign_in/page.html", form, allowed_at)
+    account = users.account(db.cursor(), name)
+    # Each of these takes as long, and is answered alike: no such user, no password yet, deactivated, a wrong password.
+    is_right = passwords.is_right(form.password.data, account.password_hash if account else None)
+    if not is_right or not account.is_active:
+        form.password.errors = ["Name and password do not go together."]
+        return _page(form), 422
+    renewed = passwords.hash_of(form.password.data) if passwords.is_outdated(account.password_hash) else None
+    with db.change() as cursor:
+        if renewed:
+            users.renew_hash(cursor, account.id, renewed, outdated=account.password_hash)
+        sign_in_failures.forgive(cursor, name, source)
+        viewer = security.begin_session(cursor, account.id)
+    if viewer is None:  # deactivated since
+        form.password.errors = ["Name and password do not go together."]
+        return _page(form), 422
+    security.sign_in(viewer)
+    return redirect(security.safe_next(request.args.get("next")), 303)
 
 
 @blueprint.post("/sign-out")
 def leave() -> ResponseReturnValue:
     """End the session of this browser."""
     security.sign_out()
-    return redirect(url_for("sign_in.page"))
+    if security.name_by_proxy() is not None:
+        return render_template("sign_in/still_known.html")
+    return redirect(url_for("sign_in.page"), 303)
+
+
+@blueprint.get("/register")
+@security.public
+def register_page() -> ResponseReturnValue:
+    """The form in which people register themselves, where the settings let them."""
+    if not security.current_settings().allow_self_register:
+        abort(404)
+    if security.is_signed_in():
+        return redirect(url_for("entries.page"))
+    return render_template("sign_in/register.html", form=RegisterForm())
+
+
+@blueprint.post("/register")
+@security.public
+def register() -> ResponseReturnValue:
+    """Make an ordinary user, and sign them in."""
+    if not security.current_settings().allow_self_register:
+        abort(404)
+    form = RegisterForm()
+    if not form.validate():
+        return render_template("sign_in/register.html", form=form), 422
+    source = throttling.source_of(request.remote_addr)
+    with db.change() as cursor:
+        # Every registration counts as an attempt at no name: whether a name is taken is told a few times an hour.
+        allowed_at = sign_in_failures.begin_attempt(cursor, None, source, security.now())
+    if allowed_at is not None:
+        return _too_soon("sign_in/register.html", form, allowed_at)
+    password_hash = passwords.hash_of(form.password.data)  # before it is known whether the name is free
+    try:
+        with db.change() as cursor:
+            user_id = users.register(cursor, form.username.data)
+            users.set_password(cursor, user_id, password_hash, security.now())
+            viewer = security.begin_session(cursor, user_id)
+    except users.NameTakenError:
+        form.username.errors = ["This name is taken; choose another, or sign in if it is yours."]
+        return render_template("sign_in/register.html", form=form), 409
+    security.sign_in(viewer)
+    return redirect(url_for("entries.page"), 303)
+
+
+@blueprint.get("/invitation/<token>")
+@security.public
+def invitation_page(token: str) -> ResponseReturnValue:
+    """The form in which whoever holds the link sets a password."""
+    invitation = invitations.find(db.cursor(), token, security.now())
+    if invitation is None or not invitation.is_valid:
+        return _no_invitation(invitation)
+    return render_template("sign_in/invitation.html", form=NewPasswordForm(), name=invitation.username)
+
+
+@blueprint.post("/invitation/<token>")
+@security.public
+def accept_invitation(token: str) -> ResponseReturnValue:
+    """Set the password, use the link up and sign in: all of it, or nothing."""
+    invitation = invitations.find(db.cursor(), token, security.now())
+    if invitation is None or not invitation.is_valid:
+        return _no_invitation(invitation)
+    form = NewPasswordForm(username=invitation.username)
+    if not form.validate():
+        return render_template("sign_in/invitation.html", form=form, name=invitation.username), 422
+    password_hash = passwords.hash_of(form.password.data)
+    viewer = None
+    with db.change() as cursor:
+        if invitations.use(cursor, invitation.id, security.now()):
+            users.set_password(cursor, invitation.user_id, password_hash, security.now())
+            viewer = security.begin_session(cursor, invitation.user_id)
+    if viewer is None:
+        return _no_invitation(invitation)
+    security.sign_in(viewer)
+    return redirect(url_for("entries.page"), 303)
+
+
+def _page(form: SignInForm) -> str:
+    can_register = security.current_settings().allow_self_register
+    return render_template("sign_in/page.html", form=form, can_register=can_register)
+
+
+def _too_soon(template: str, form: SignInForm | RegisterForm, allowed_at: datetime) -> ResponseReturnValue:
+    wait = allowed_at - security.now()
+    form.password.errors = [f"There were too many attempts. Try again in {throttling.in_words(wait)}."]
+    return render_template(template, form=form), 429, {"Retry-After": str(math.ceil(wait.total_seconds()))}
+
+
+def _no_invitation(invitation: invitations.Invitation | None) -> ResponseReturnValue:
+    return render_template("sign_in/no_invitation.html"), 404 if invitation is None else 410

@@ -15,6 +15,7 @@ from app.views.projects import search_text, today
 
 blueprint = Blueprint("tasks", __name__)
 
+GONE = "This project was deleted meanwhile. Choose another one."
 FILTERS = ("project", "assigned", "priority", "q")
 
 
@@ -138,10 +139,15 @@ def create() -> ResponseReturnValue:
     if not form.validate():
         return _form_page(form), 422
     with db.change() as cursor:
-        if submitted_forms.is_first(cursor, sent_token(), viewer().id):
+        is_there = projects.hold(cursor, form.project.data)
+        if is_there and submitted_forms.is_first(cursor, sent_token(), viewer().id):
             times = board.times_after_move(form.status.data, board.Times(None, None), security.now())
             tasks.insert(cursor, _values(form), times, viewer().id)
             flash(f"{form.name.data} is there.")
+    if not is_there:
+        _offer(form, None)
+        form.project.errors = [GONE]
+        return _form_page(form), 409
     return redirect(url_for("tasks.page", project=form.project.data), 303)
 
 
@@ -166,11 +172,16 @@ def save(task_id: int) -> ResponseReturnValue:
         found = tasks.lock(cursor, task_id) or abort(404)
         is_stale = form.version.data != found.version
         leaves_entries = form.project.data != found.project_id and tasks.has_entries(cursor, task_id)
-        if not is_stale and not leaves_entries:
+        is_there = projects.hold(cursor, form.project.data)
+        if not is_stale and not leaves_entries and is_there:
             times = board.Times(found.started_at, found.completed_at)
             if form.status.data != found.status and form.status.data in board.COLUMNS:
                 times = _times(found, form.status.data)
             tasks.update(cursor, task_id, _values(form), times)
+    if not is_there:
+        _offer(form, found)
+        form.project.errors = [GONE]
+        return _form_page(form, found), 409
     if leaves_entries:
         form.project.errors = ["Time was spent on it in its project, so it stays there. Make a new task instead."]
         return _form_page(form, found), 409

@@ -166,7 +166,7 @@ def start() -> ResponseReturnValue:
 
 
 @blueprint.post("/continue/<int:entry_id>")
-def continue_(entry_id: int) -> ResponseReturnValue:
+def resume(entry_id: int) -> ResponseReturnValue:
     """Start a timer for the same work as an earlier entry."""
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)

@@ -9,7 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from app import db, formats, grid, security, timekeeping
 from app.grid import Change
-from app.queries import projects, tasks, time_entries, week
+from app.queries import time_entries, week
 from app.queries.week import Cell, Named, Work
 from app.timekeeping import AbsentTimeError, Days
 
@@ -61,9 +61,11 @@ def save(monday: str) -> ResponseReturnValue:
         return _page(days.days[0], rows, errors), 422
     try:
         with db.change() as cursor:
-            _apply(cursor, changes, days)
+            deleted = _apply(cursor, changes, days)
     except ConflictError as conflict:
         return _page(days.days[0], rows, conflict.errors), 409
+    for entry_id in deleted:
+        flash({"text": "Deleted the entry of a cell.", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
     if changes:
         flash(f"Saved {formats.hours(sum(change.wanted for change in changes))} in {_cells(len(changes))}.", "done")
     kept = [grid.row_name(work) for work in rows]
@@ -114,8 +116,6 @@ def _page(monday: date, extra: list[Work] | None = None, errors: dict[str, str] 
         errors=errors or {},
         row_name=grid.row_name,
         field_name=grid.field_name,
-        projects=projects.choices(cursor, user_id),
-        tasks=tasks.choices(cursor),
         earlier=_beside(monday, -grid.DAYS),
         later=_beside(monday, grid.DAYS),
     )
@@ -153,22 +153,28 @@ def _beside(monday: date, days: int) -> date | None:
 # --- Writing ---
 
 
-def _apply(cursor: Cursor, changes: list[Change], days: Days) -> None:
-    """Make the changes, the cells as they are now being compared with what was shown. Raises ConflictError."""
+def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
+    """Make the changes, the cells as they are now being compared with what was shown, and return what was deleted.
+
+    Raises ConflictError.
+    """
     user_id = security.viewer().id
     week.hold(cursor, user_id)
     cells = week.cells(cursor, user_id, days.bounds, security.now())
     named = week.names(cursor, {change.work for change in changes})
-    errors = {}
+    errors, deleted = {}, []
     for change in changes:
         cell = cells.get((change.work, change.day), NOTHING)
         problem = _problem(cursor, change, cell, named.get(change.work))
         if problem:
             errors[grid.field_name(change.work, change.day)] = problem
         elif cell.minutes != _counted(change):  # else it was sent twice
-            _write(cursor, change, cell, named[change.work], days)
+            _write(cursor, change, cell, named.get(change.work), days)
+            if not change.wanted:
+                deleted.append(cell.entry_id)
     if errors:
         raise ConflictError(errors)
+    return deleted
 
 
 def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None) -> str | None:
@@ -197,7 +203,7 @@ def _counted(change: Change) -> int:
     return seconds // 60
 
 
-def _write(cursor: Cursor, change: Change, cell: Cell, named: Named, days: Days) -> None:
+def _write(cursor: Cursor, change: Change, cell: Cell, named: Named | None, days: Days) -> None:
     viewer, rounding = security.viewer(), security.current_settings().rounding_minutes
     length = timedelta(minutes=change.wanted)
     if cell.entry_id and not change.wanted:
@@ -210,7 +216,7 @@ def _write(cursor: Cursor, change: Change, cell: Cell, named: Named, days: Days)
         start = _beginning(cursor, viewer.id, change.day, days)
         credited = timekeeping.credited_seconds(start, start + length, rounding)
         time_entries.insert(
-            cursor, viewer.id, *change.work, start, start + length, credited, None, None, named.billable
+            cursor, viewer.id, *change.work, start, start + length, credited, None, None, billable=named.billable
         )
 
 

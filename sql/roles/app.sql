@@ -15,7 +15,7 @@ GRANT USAGE ON SCHEMA :"schema" TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON users, projects, tasks, time_entries, settings, invoices, invoice_items, analytics,
         sign_in_credentials, sign_in_invitations, sign_in_sessions, sign_in_failures, display_preferences,
-        submitted_forms, deleted_time_entries
+        submitted_forms, deleted_time_entries, company_logo
     TO :"role";
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA :"schema" TO :"role";
 

@@ -137,32 +137,41 @@ SELECT 'table', name,
     CASE WHEN question IS NOT NULL AND is_readable
         -- Where row security hides the secrets, none seen does not mean none there.
         AND NOT (
-            relname = 'app_secrets' AND row_security_active(relation.oid) AND NOT has_table_privilege(relation.oid, 'UPDATE')
+            relname IN ('app_secrets', 'sign_in_credentials') AND row_security_active(relation.oid)
+            AND NOT has_table_privilege(relation.oid, 'UPDATE')
         )
         AND columns::name[] <@ ARRAY(SELECT attname FROM attribute WHERE attrelid = relation.oid)
-        THEN pg_catalog.format(question, qualified_name)
+        AND elsewhere::text[] <@ ARRAY(SELECT place FROM attribute WHERE is_readable)
+        THEN pg_catalog.format(question, qualified_name, schema)
     END
 FROM relation
 LEFT JOIN (
     VALUES
         (
-            '_yoyo_migration', '{migration_id, applied_at_utc}',
+            '_yoyo_migration', '{migration_id, applied_at_utc}', '{}',
             'SELECT ''applied'', migration_id::text, applied_at_utc::text, NULL FROM %s'
         ),
         (
-            'migration_hashes', '{migration_id, raw_sha256, normalised_sha256}',
+            'migration_hashes', '{migration_id, raw_sha256, normalised_sha256}', '{}',
             'SELECT ''hash'', migration_id::text, raw_sha256::text, normalised_sha256::text FROM %s'
         ),
         (
             -- The row of a start that was killed: its session is gone.
-            'yoyo_lock', '{pid}',
+            'yoyo_lock', '{pid}', '{}',
             'SELECT ''rows'', ''dead lock'', (EXISTS (SELECT FROM %s WHERE pid < 0 AND NOT EXISTS'
                 ' (SELECT FROM pg_stat_get_activity(-pid))))::text, NULL'
         ),
-        ('startup_marks', '{name, value}', 'SELECT ''mark'', name::text, value::text, NULL FROM %s'),
-        ('settings', '{}', 'SELECT ''rows'', ''settings'', (EXISTS (SELECT FROM %s))::text, NULL'),
-        ('app_secrets', '{}', 'SELECT ''rows'', ''app_secrets'', (EXISTS (SELECT FROM %s))::text, NULL')
-) AS asked (relname, columns, question) USING (relname)
+        ('startup_marks', '{name, value}', '{}', 'SELECT ''mark'', name::text, value::text, NULL FROM %s'),
+        ('settings', '{}', '{}', 'SELECT ''rows'', ''settings'', (EXISTS (SELECT FROM %s))::text, NULL'),
+        ('app_secrets', '{}', '{}', 'SELECT ''rows'', ''app_secrets'', (EXISTS (SELECT FROM %s))::text, NULL'),
+        (
+            -- An active administrator, if there is one with a password, and whether.
+            'sign_in_credentials', '{user_id}', '{users.id, users.username, users.role, users.is_active}',
+            '(SELECT ''administrator'', username::text, (user_id IS NOT NULL)::text, NULL'
+                ' FROM %2$I.users LEFT JOIN %1$s AS credentials ON user_id::text = users.id::text'
+                ' WHERE role::text = ''admin'' AND is_active::text = ''true'' ORDER BY user_id IS NULL, users.id LIMIT 1)'
+        )
+) AS asked (relname, columns, elsewhere, question) USING (relname)
 
 -- What stands where a name leads before it leads to a table of the schema in use.
 UNION ALL

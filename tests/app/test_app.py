@@ -7,6 +7,7 @@ import pytest
 from flask import session
 
 from app import create_app
+from app.security import public
 from startup.errors import UsageError
 
 pytestmark = pytest.mark.only_pg("pg18")
@@ -15,7 +16,8 @@ STYLE = "/static/style.css"
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/", 200), ("/healthz", 200), ("/readyz", 200), (STYLE, 200), ("/nowhere", 404)]
+    ("path", "status"),
+    [("/", 302), ("/sign-in", 200), ("/healthz", 200), ("/readyz", 200), (STYLE, 200), ("/nowhere", 404)],
 )
 def test_every_answer_carries_the_security_headers(client, path, status):
     with client.get(path) as answer:
@@ -28,7 +30,7 @@ def test_every_answer_carries_the_security_headers(client, path, status):
     assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere"])
+@pytest.mark.parametrize("path", ["/sign-in", "/register", "/invitation/none", "/nowhere"])
 def test_pages_carry_nothing_that_the_content_security_policy_forbids(client, path):
     html = client.get(path).text
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", html)
@@ -36,37 +38,38 @@ def test_pages_carry_nothing_that_the_content_security_policy_forbids(client, pa
 
 
 def test_static_files_are_kept_for_a_year_and_change_their_address_with_their_content(client):
-    address = re.search(rf'href="({STYLE}\?v=[0-9a-f]+)"', client.get("/").text)[1]
+    address = re.search(rf'href="({STYLE}\?v=[0-9a-f]+)"', client.get("/sign-in").text)[1]
     with client.get(address) as answer:
-        assert answer.headers["Cache-Control"] == "public, max-age=31536000"
+        assert set(answer.headers["Cache-Control"].split(", ")) == {"public", "max-age=31536000"}
         assert answer.text.startswith("/*")
 
 
-def test_pages_are_not_kept(client):
+def test_pages_are_not_kept(client, as_user):
+    assert as_user("alice").get("/").headers["Cache-Control"] == "no-store"
     assert client.get("/").headers["Cache-Control"] == "no-store"
 
 
 def test_an_unknown_address_gives_a_page_that_leads_back(client, read):
     answer = client.get("/nowhere")
     assert answer.status_code == 404
-    assert {"404", "Not Found", "Overview"} <= set(read(answer.text))
+    assert {"404", "Not Found", "Front page"} <= set(read(answer.text))
     assert 'href="/"' in answer.text
 
 
 def test_a_method_that_a_page_does_not_take_gives_405_and_names_those_that_it_takes(client, read):
-    answer = client.post("/")
+    answer = client.submit("/")
     assert answer.status_code == 405
     assert "GET" in answer.headers["Allow"]
     assert "Method Not Allowed" in read(answer.text)
 
 
-def test_a_bug_gives_a_page_without_a_traceback_and_a_log_entry_with_one(app, read, caplog):
+def test_a_bug_gives_a_page_without_a_traceback_and_a_log_entry_with_one(app, as_user, read, caplog):
     @app.get("/bug")
     def bug():
         raise ZeroDivisionError("inner detail")
 
     with caplog.at_level(logging.ERROR):
-        answer = app.test_client().get("/bug")
+        answer = as_user("alice").get("/bug")
     assert answer.status_code == 500
     assert "Internal Server Error" in read(answer.text)
     assert "inner detail" not in answer.text
@@ -75,6 +78,7 @@ def test_a_bug_gives_a_page_without_a_traceback_and_a_log_entry_with_one(app, re
 
 def test_the_session_cookie_is_hidden_from_scripts_and_from_other_sites(app):
     @app.get("/remember")
+    @public
     def remember():
         session["name"] = "alice"
         return "remembered"

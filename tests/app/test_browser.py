@@ -52,5 +52,7 @@ def test_pages_fit_a_phone_by_day_and_by_night(browser, serve, migrated, scheme)
     focused = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert focused == "solid"
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{served.url}/")
+    page.wait_for_url(f"{served.url}/nowhere#main")
+    page.get_by_role("link", name="Front page").click()
+    page.wait_for_url(f"{served.url}/sign-in")
     page.close()

@@ -6,6 +6,7 @@ import psycopg2
 import pytest
 
 from app import create_app, db
+from app.security import public
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def answer_with(app):
     """Return a function that asks a question from a page, and gives the answer to the browser."""
 
     def get(sql: str):
+        @public
         def view():
             cursor = db.cursor()
             cursor.execute(sql)
@@ -85,10 +87,10 @@ def test_showing_a_page_cannot_change_anything(ask, migrated):
 
 
 def test_a_connection_that_broke_between_two_requests_is_replaced_unseen(client, migrated):
-    assert client.get("/").status_code == 200
+    assert client.get("/sign-in").status_code == 200
     [(pid, _)] = backends(migrated)
     migrated.query("SELECT pg_terminate_backend(%s, 5000)", pid, user="postgres")
-    assert client.get("/").status_code == 200
+    assert client.get("/sign-in").status_code == 200
     assert pid not in dict(backends(migrated))
 
 
@@ -96,7 +98,7 @@ def test_a_connection_that_breaks_halfway_gives_503_and_the_next_request_is_well
     answer = answer_with("SELECT pg_terminate_backend(pg_backend_pid())")
     assert answer.status_code == 503
     assert "The database cannot be reached" in answer.text
-    assert client.get("/").status_code == 200
+    assert client.get("/sign-in").status_code == 200
 
 
 def test_an_ordinary_database_error_gives_500_and_keeps_the_connection(answer_with, ask):
@@ -106,12 +108,54 @@ def test_an_ordinary_database_error_gives_500_and_keeps_the_connection(answer_wi
     assert ask("SELECT pg_backend_pid()") == [(pid,)]
 
 
+def test_a_character_that_the_database_does_not_know_is_told_and_is_no_bug(answer_with, ask):
+    [(pid,)] = ask("SELECT pg_backend_pid()")
+    answer = answer_with("SELECT convert('€', 'UTF8', 'LATIN1')")
+    assert answer.status_code == 422
+    assert "does not know one of the characters" in answer.text
+    assert ask("SELECT pg_backend_pid()") == [(pid,)]
+
+
 def test_while_the_database_is_away_pages_say_so(client, migrated, close_database, read):
-    client.get("/")
+    client.get("/sign-in")
     with close_database(migrated):
-        answer = client.get("/")
+        answer = client.get("/sign-in")
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         assert "Service Unavailable" in read(answer.text)
         assert any(line.startswith("The database cannot be reached.") for line in read(answer.text))
-    assert client.get("/").status_code == 200
+    assert client.get("/sign-in").status_code == 200
+
+
+class TestAChange:
+    def test_is_committed_at_its_end_and_read_after_it(self, app, migrated):
+        with app.test_request_context():
+            db.cursor().execute("SELECT 1")
+            with db.change() as cursor:
+                cursor.execute("INSERT INTO projects (name, client) VALUES ('Relaunch', 'Acme')")
+            cursor = db.cursor()
+            cursor.execute("SELECT name FROM projects ORDER BY id")
+            assert cursor.fetchall() == [("General",), ("Relaunch",)]
+        assert migrated.query("SELECT count(*) FROM projects") == [(2,)]
+
+    def test_is_rolled_back_by_an_exception(self, app, migrated):
+        with app.test_request_context():
+            with pytest.raises(ZeroDivisionError), db.change() as cursor:
+                cursor.execute("DELETE FROM projects")
+                raise ZeroDivisionError
+            db.cursor().execute("SELECT 1")
+        assert migrated.query("SELECT count(*) FROM projects") == [(1,)]
+
+    def test_is_what_is_read_within_it(self, app, migrated):
+        with app.test_request_context(), db.change() as cursor:
+            cursor.execute("INSERT INTO projects (name, client) VALUES ('Relaunch', 'Acme')")
+            reading = db.cursor()
+            reading.execute("SELECT count(*), current_setting('transaction_isolation') FROM projects")
+            assert reading.fetchone() == (2, "read committed")
+
+    def test_whose_connection_breaks_says_that_the_database_is_away(self, app, migrated):
+        with app.test_request_context(), pytest.raises(db.DatabaseAwayError), db.change() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            migrated.query("SELECT pg_terminate_backend(%s, 5000)", cursor.fetchone()[0], user="postgres")
+            cursor.execute("DELETE FROM projects")
+        assert migrated.query("SELECT count(*) FROM projects") == [(1,)]

@@ -1,5 +1,8 @@
 """Reports: every figure is the sum of the entries that it leads to."""
 
+# Pages have dashes.
+# ruff: noqa: RUF001
+
 import re
 from datetime import datetime
 from decimal import Decimal
@@ -119,7 +122,9 @@ def test_filters_hold_in_what_the_figures_lead_to(as_user, work):
 def test_rows_and_totals(as_user, work, read):
     lines = read(as_user("carol").get(f"{PAGE}?columns=none").text)
     assert "Project | Total | Billable | Not billable | Amount" in lines
-    assert [line for line in lines if line.startswith(("Shop", "Website", "Garden", "Own", "No project", "Total |"))] == [
+    assert [
+        line for line in lines if line.startswith(("Shop", "Website", "Garden", "Own", "No project", "Total |"))
+    ] == [
         "Shop Acme | 3:10 | 2:00 | 1:10 | €66.66",
         "Website Acme | 2:00 | 2:00 | – | €160.00",
         "Garden Bloom | 1:45 | 1:45 | – | €0.00",
@@ -154,9 +159,8 @@ def test_an_entry_over_midnight_belongs_to_the_day_in_which_it_starts(as_user, w
     assert any("Sat 28 Mar" in line and "Sun 29 Mar" in line for line in lines)
     # 23:30 on Saturday, and 00:15 on the Sunday that has 23 hours.
     assert "No project | 5:00 | – | 5:00 | – | 5:00" in lines
-    assert "Garden Bloom | 1:45 | 1:45 | – | €0.00 | | 1:45" in [re.sub(r"\| +\|", "| |", line) for line in lines] or (
-        "Garden Bloom | 1:45 | 1:45 | – | €0.00 | 1:45" in lines
-    )
+    assert "Garden Bloom | 1:45 | 1:45 | – | €0.00 | 1:45" in lines
+    assert "Total | 6:45 | 1:45 | 5:00 | €0.00 | 5:00 | 1:45" in lines
 
 
 def test_a_running_timer_counts_until_now(as_user, work, read):
@@ -267,7 +271,8 @@ def test_long_lists_have_pages(as_user, work, cast, migrated):
     migrated.execute(
         """
         INSERT INTO time_entries (user_id, start_time, end_time, duration_seconds)
-        SELECT %s, timestamp '2026-01-05' + n %% 7 * interval '1 minute', '2026-01-05 10:00', 60 FROM generate_series(1, 250) AS n
+        SELECT %s, timestamp '2026-01-05' + n %% 7 * interval '1 minute', '2026-01-05 10:00', 60
+        FROM generate_series(1, 250) AS n
         """,
         cast["bob"],
     )
@@ -303,7 +308,7 @@ def test_a_period_stays_a_period_until_other_days_are_named(as_user, work):
     html = browser.get(f"{PAGE}?period=this-month&from=2026-03-02&to=2026-03-31").text
     assert 'name="period"' not in html and "2026-03-02 – 2026-03-31" in html
     assert "2026-03-30 – 2026-03-31" in browser.get(f"{PAGE}?from=2026-03-30").text
-    assert "2026-03-01 – 2026-03-02" in browser.get(f"{PAGE}?to=2026-03-02").text
+    assert "2026-02-28 – 2026-03-02" in browser.get(f"{PAGE}?to=2026-03-02").text
 
 
 def test_a_page_asks_few_questions(as_user, work, app, monkeypatch):

@@ -79,7 +79,17 @@ def test_a_week_begins_on_monday():
 
 @pytest.mark.parametrize(
     "minutes, step, credited",
-    [(7.5, 15, 15), (37.5, 15, 45), (7.4, 15, 0), (45, 15, 45), (1, 1, 1), (0.5, 1, 1), (0.4, 1, 0), (61, 60, 60)],
+    [
+        (7.5, 15, 15),
+        (37.5, 15, 45),
+        (7.4, 15, 0),
+        (45, 15, 45),
+        (1, 1, 1),
+        (0.5, 1, 1),
+        (0.4, 1, 0),
+        (61, 60, 60),
+        (7, 0, 7),
+    ],
 )
 def test_time_is_rounded_half_up_and_exact_multiples_stay(minutes, step, credited):
     start = datetime(2026, 3, 2, 9)

@@ -94,9 +94,12 @@ def test_an_entry_is_made_longer_or_shorter_and_keeps_its_start(as_user, migrate
 
 def test_an_emptied_cell_deletes_its_entry_which_can_be_brought_back(as_user, migrated, cast, work):
     entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
-    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
+    before, alice = entries(migrated), as_user("alice")
+    alice.submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
     assert entries(migrated) == []
-    assert migrated.query("SELECT id, user_id FROM deleted_time_entries") == [(entry, cast["alice"])]
+    assert f'action="/entries/{entry}/restore"' in alice.get("/week/2026-03-23").text
+    alice.submit(f"/entries/{entry}/restore")
+    assert entries(migrated) == before
 
 
 def test_what_was_left_as_it_was_writes_nothing(as_user, migrated, cast, work):

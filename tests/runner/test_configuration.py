@@ -37,9 +37,15 @@ def test_everything_but_the_database_has_a_default():
         listen_address="127.0.0.1",
         port=8080,
         startup_probe=False,
+        base_url=None,
+        trust_proxy=0,
+        auth_proxy_header=None,
+        auth_proxy_networks=(),
         secret_key=None,
+        metrics_token=None,
         legacy_timezone=None,
         admin_username="admin",
+        admin_password=None,
         settings={
             "timezone": None,
             "currency": None,
@@ -73,6 +79,11 @@ def test_an_empty_variable_counts_as_unset():
         ("LISTEN_ADDRESS", "[::1]", "listen_address", "::1"),
         ("LISTEN_ADDRESS", "localhost", "listen_address", "localhost"),
         ("SECRET_KEY", "Tr0ub4dor", "secret_key", "Tr0ub4dor"),
+        ("BASE_URL", "https://time.example.org/", "base_url", "https://time.example.org"),
+        ("BASE_URL", "http://[::1]:8080", "base_url", "http://[::1]:8080"),
+        ("TRUST_PROXY", "Yes", "trust_proxy", 1),
+        ("TRUST_PROXY", "off", "trust_proxy", 0),
+        ("TRUST_PROXY", "2", "trust_proxy", 2),
         ("LEGACY_TIMEZONE", "Europe/Rome", "legacy_timezone", "Europe/Rome"),
         ("LEGACY_TIMEZONE", "Utc", "legacy_timezone", "utc"),
         ("LEGACY_TIMEZONE", "Etc/UTC", "legacy_timezone", "utc"),
@@ -104,6 +115,7 @@ def test_a_variable_sets_a_column_of_the_first_settings_row(name, value, column,
 
 A_PORT = "a whole number from 1 to 65535"
 YES_OR_NO = "yes or no (or true/false, on/off, 1/0)"
+AN_ORIGIN = "where people reach TimeTracker, without a path, such as https://time.example.org"
 AN_ADDRESS = "an address such as 127.0.0.1, 0.0.0.0 or ::, without a port"
 WRONG = [
     ("DATABASE_WAIT_SECONDS", "abc", "a whole number from 0 to 86400"),
@@ -135,6 +147,12 @@ WRONG = [
     ("SINGLE_ACTIVE_TIMER", "ja", YES_OR_NO),
     ("ALLOW_SELF_REGISTER", "2", YES_OR_NO),
     ("IDLE_TIMEOUT_MINUTES", "1441", "a whole number from 1 to 1440"),
+    ("BASE_URL", "time.example.org", AN_ORIGIN),
+    ("BASE_URL", "https://time.example.org/app", AN_ORIGIN),
+    ("BASE_URL", "https://user@time.example.org", AN_ORIGIN),
+    ("BASE_URL", "javascript:alert(1)", AN_ORIGIN),
+    ("TRUST_PROXY", "all", "yes, no, or a whole number up to 10"),
+    ("TRUST_PROXY", "11", "yes, no, or a whole number up to 10"),
     ("WEB_CONCURRENCY", "many", "a whole number from 1 to 1000"),
 ]
 
@@ -144,12 +162,25 @@ def test_a_wrong_value_is_told_with_what_was_expected(name, value, expected):
     assert problems(**{name: value}) == [f"{name}={value}: expected {expected}"]
 
 
+def test_a_header_is_believed_together_with_an_address_only():
+    both = configuration(AUTH_PROXY_HEADER="X-Forwarded-User", AUTH_PROXY_ADDRESS="10.0.0.7, fd00::/64")
+    assert both.auth_proxy_header == "X-Forwarded-User"
+    assert [str(network) for network in both.auth_proxy_networks] == ["10.0.0.7/32", "fd00::/64"]
+    for alone in ({"AUTH_PROXY_HEADER": "X-Forwarded-User"}, {"AUTH_PROXY_ADDRESS": "10.0.0.7"}):
+        (problem,) = problems(**alone)
+        assert problem.startswith("AUTH_PROXY_HEADER and AUTH_PROXY_ADDRESS belong together: expected the header")
+    (problem,) = problems(AUTH_PROXY_HEADER="X-Forwarded-User", AUTH_PROXY_ADDRESS="10.0.0.7/8")
+    assert problem.startswith("AUTH_PROXY_ADDRESS=10.0.0.7/8: expected addresses or networks separated by commas")
+    (problem,) = problems(AUTH_PROXY_HEADER="X_Forwarded User", AUTH_PROXY_ADDRESS="10.0.0.7")
+    assert problem == "AUTH_PROXY_HEADER=X_Forwarded User: expected the name of a header such as X-Forwarded-User"
+
+
 def test_a_name_of_an_administrator_that_no_column_could_hold_is_refused():
     assert configuration(ADMIN_USERNAMES="a" * 80).admin_username == "a" * 80
     assert problems(ADMIN_USERNAMES="a" * 81) == ["ADMIN_USERNAMES: the first name has over 80 characters"]
 
 
-@pytest.mark.parametrize("command", ["serve", "wait", "migrate", "verify", "status", "plan", "snapshot"])
+@pytest.mark.parametrize("command", ["serve", "invite", "wait", "migrate", "verify", "status", "plan", "snapshot"])
 def test_every_command_tells_all_problems_at_once_one_line_each(command, run_runner):
     result = run_runner(
         command,

@@ -42,7 +42,8 @@ def test_a_start_from_nothing_serves_and_ends_well(database, tmp_path):
         assert secret not in str(command_line(runner.process.pid))
         serving(runner, port)
         assert runner.lines[-1].endswith(f" Serving on http://127.0.0.1:{port}")
-        assert " Verified the schema public: " in runner.lines[-2]
+        assert runner.lines[-2].endswith(" python runner.py invite admin prints a link to set one")
+        assert " Verified the schema public: " in runner.lines[-3]
         assert runner.get(port, "/readyz")[0] == 200
         assert "<h1>Sign in</h1>" in runner.get(port, "/")[1]
 

@@ -139,7 +139,7 @@ class TestTheApp:
         with running("serve", migrated.url_as(role), tmp_path / "log", **env) as runner:
             assert runner.get(port) == (200, "ok")
             assert runner.get(port, "/readyz")[0] == 200
-            assert "General" in runner.get(port, "/")[1]
+            assert "<h1>Sign in</h1>" in runner.get(port, "/")[1]
             assert [line for line in runner.lines if "warning" in line or "notice" in line] == []
         assert contents_of(migrated) == before
 

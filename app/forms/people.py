@@ -1,0 +1,23 @@
+"""Making users and changing them."""
+
+from flask_wtf import FlaskForm
+from wtforms import SelectField, StringField
+
+from app.forms.text import at_most, filled, one_line, stripped
+
+ROLES = {"user": "Member: tracks time", "admin": "Administrator: sees and sets everything"}
+NO_ROLE = "Choose one of the roles."
+NAME = [filled("Type a name to sign in with."), at_most(80), one_line]
+
+
+class AddForm(FlaskForm):
+    username = StringField("Name", NAME, filters=[stripped])
+    role = SelectField("Role", choices=ROLES, invalid_choice_message=NO_ROLE, default="user")
+
+
+class RenameForm(FlaskForm):
+    username = StringField("Name", NAME, filters=[stripped])
+
+
+class RoleForm(FlaskForm):
+    role = SelectField("Role", choices=ROLES, invalid_choice_message=NO_ROLE)

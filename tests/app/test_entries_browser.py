@@ -1,0 +1,130 @@
+"""The page of entries in a real browser."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
+
+PHONE = {"width": 360, "height": 640}
+
+
+def problems(page) -> list[str]:
+    """Return what axe finds wrong with a page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
+
+
+def width_of(page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth")
+
+
+@pytest.fixture
+def yesterday(migrated, cast) -> str:
+    """The day before today, with three entries of alice on a project with a task."""
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(days=1)
+    migrated.execute(
+        """
+        INSERT INTO projects (name, client) VALUES ('Website', 'Acme');
+        INSERT INTO tasks (project_id, name, created_by) SELECT max(id), 'Design', %(carol)s FROM projects;
+        INSERT INTO time_entries (user_id, project_id, start_time, end_time, duration_seconds, notes, tags)
+        SELECT %(alice)s, (SELECT max(id) FROM projects), %(day)s + n * interval '1 hour',
+            %(day)s + n * interval '1 hour' + interval '30 minutes', 1800, 'note ' || n, 'one, two'
+        FROM generate_series(8, 10) AS n
+        """.replace("%(alice)s", str(cast["alice"]))
+        .replace("%(carol)s", str(cast["carol"]))
+        .replace("%(day)s", f"timestamp '{day}'")
+    )
+    return f"{day:%Y-%m-%d}"
+
+
+def test_a_morning_with_the_page(open_page, migrated, yesterday):
+    page = open_page("alice")
+    row = page.locator(".entry-day li")
+
+    # By hand, in place, with the duration said while it is typed.
+    page.get_by_text("Add time by hand").click()
+    form = page.locator(".new-entry form")
+    form.get_by_label("What was done").fill("Call with Marta")
+    form.get_by_label("Date").fill(yesterday)
+    form.get_by_label("Start").fill("22")
+    for typed, said in {"1,5": "= 1:30", "90": "= 1:30", "1h5": "= 1:05", "x": "", "": ""}.items():
+        form.get_by_label("or duration").fill(typed)
+        assert form.locator("output").inner_text() == said
+    form.get_by_label("End").fill("1am")
+    assert form.locator("output").inner_text() == "= 3:00"
+    form.get_by_label("Start").fill("25")
+    form.get_by_role("button", name="Save").click()
+    form.get_by_text("A day ends at 23:59.").wait_for()
+    assert page.evaluate("document.activeElement.name") == "start", "where something is wrong, there is the focus"
+    assert form.get_by_label("What was done").input_value() == "Call with Marta"
+    assert problems(page) == []
+    form.get_by_label("Start").fill("10pm")
+    form.get_by_label("Start").press("Enter")
+    page.get_by_text("Added: 22:00 to 01:00 the next day = 3:00").wait_for()
+    assert "Call with Marta" in row.nth(0).inner_text() and "+1" in row.nth(0).inner_text()
+
+    # Changed in place, while another tab changes it too.
+    row.nth(1).get_by_text("Edit").click()
+    notes = row.nth(1).get_by_label("What was done")
+    assert notes.input_value() == "note 10" and notes.evaluate("field => field === document.activeElement")
+    notes.press("Escape")
+    assert row.nth(1).get_by_text("Edit").evaluate("link => link === document.activeElement")
+    page.keyboard.press("Enter")
+    notes.fill("mine")
+    migrated.execute("UPDATE time_entries SET notes = 'theirs' WHERE notes = 'note 10'")
+    row.nth(1).get_by_role("button", name="Save").click()
+    row.nth(1).get_by_text("This entry was changed meanwhile. It is now: theirs").wait_for()
+    assert notes.input_value() == "mine"
+    row.nth(1).get_by_role("button", name="Save").click()
+    row.nth(1).get_by_text("mine").wait_for()
+    assert migrated.query("SELECT count(*) FROM time_entries WHERE notes = 'mine'") == [(1,)]
+
+    # Deleted and brought back.
+    row.nth(2).get_by_role("button", name="Delete").click()
+    page.get_by_text("Deleted: note 9").wait_for()
+    assert problems(page) == []
+    page.get_by_role("button", name="Undo").click()
+    row.nth(2).get_by_text("note 9").wait_for()
+    assert row.count() == 4
+
+    # Found again.
+    page.get_by_label("Search notes and tags").fill("note 8")
+    page.keyboard.press("Enter")
+    page.get_by_text("no longer search").wait_for(state="attached")
+    assert row.count() == 1
+
+
+def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, yesterday):
+    migrated.execute("UPDATE settings SET timezone = 'Europe/Rome'")
+    page = open_page("alice", viewport=PHONE, java_script_enabled=False, color_scheme="dark")
+    page.get_by_text("Add time by hand").click()
+    page.get_by_label("What was done").fill("By hand")
+    page.get_by_label("Date").fill("2026-03-29")
+    page.get_by_label("Start").fill("2:30")
+    page.get_by_label("or duration").fill("1,5")
+    page.get_by_role("button", name="Save").click()
+    assert page.get_by_text("There is no 02:30 on that day").is_visible()
+    page.get_by_role("button", name="Starts at 03:00").click()
+    assert page.get_by_text("Added: 03:00 to 04:30 = 1:30").is_visible()
+    assert (datetime(2026, 3, 29, 1),) in migrated.query("SELECT start_time FROM time_entries")
+
+    page.get_by_role("link", name="Edit").first.click()
+    page.get_by_label("What was done").fill("Wörk " * 40)
+    page.get_by_label("Task").select_option(label="Design")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Wörk").first.wait_for()
+    page.get_by_role("button", name="Delete").first.click()
+    page.get_by_role("button", name="Undo").click()
+    assert page.locator(".entry-day li").count() == 4
+    assert migrated.query("SELECT count(*) FROM time_entries WHERE task_id IS NOT NULL") == [(1,)]
+
+    phone = open_page("alice", "/?q=note", viewport=PHONE, color_scheme="dark")
+    assert width_of(phone) <= PHONE["width"]
+    assert problems(phone) == []
+    phone.get_by_role("link", name="Edit").first.click()
+    phone.locator(".editing form").wait_for()
+    assert width_of(phone) <= PHONE["width"]
+    assert problems(phone) == []

@@ -1,0 +1,50 @@
+"""The grid of the week in a real browser, by the keyboard alone."""
+
+import pytest
+
+pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
+
+
+def test_hours_are_typed_as_into_a_spreadsheet(open_page, migrated, cast):
+    migrated.execute("INSERT INTO projects (id, name, client) VALUES (11, 'Relaunch', 'Acme'), (12, 'Shop', 'Acme')")
+    page = open_page("alice", "/week/2026-03-23?row=11-0&row=12-0", viewport={"width": 1280, "height": 800})
+    page.get_by_label("Relaunch, Mon 23 Mar").focus()
+    page.keyboard.type("1,5")
+    assert page.locator("#week-hint").inner_text() == "= 1:30"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.type("90m")
+    page.keyboard.press("Enter")  # one down
+    page.keyboard.type("2")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")  # what an arrow leads to is selected, so the next one leads on
+    page.keyboard.type("soon")
+    assert "no duration" in page.locator("#week-hint").inner_text()
+    page.keyboard.press("Escape")
+    assert page.get_by_label("Relaunch, Mon 23 Mar").input_value() == "1:30"
+    assert page.locator("tfoot .total").all_inner_texts() == [
+        "1:30",
+        "3:30",
+        "0:00",
+        "0:00",
+        "0:00",
+        "0:00",
+        "0:00",
+        "5:00",
+    ]
+    page.get_by_role("button", name="Save").press("Enter")
+    page.get_by_text("Saved 5:00 in 3 cells.").wait_for()
+    assert page.locator("tfoot .total").last.inner_text() == "5:00"
+    written = migrated.query(
+        "SELECT project_id, start_time::date::text, duration_seconds FROM time_entries ORDER BY 1, 2"
+    )
+    assert written == [(11, "2026-03-23", 5400), (11, "2026-03-24", 5400), (12, "2026-03-24", 7200)]
+
+
+def test_without_javascript_and_on_a_phone(open_page, migrated, cast):
+    page = open_page("alice", "/week/2026-03-23", viewport={"width": 360, "height": 640}, java_script_enabled=False)
+    page.get_by_label("Project", exact=True).last.select_option(label="General \N{EN DASH} Default Client")
+    page.get_by_role("button", name="Add row").click()
+    page.get_by_label("General, Wed 25 Mar").fill("1:15")
+    page.get_by_role("button", name="Save").click()
+    assert page.get_by_text("Saved 1:15 in one cell.").is_visible()
+    assert migrated.query("SELECT user_id, duration_seconds FROM time_entries") == [(cast["alice"], 4500)]
