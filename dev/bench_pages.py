@@ -1,7 +1,7 @@
 """`make bench`, its second half: how fast the pages are on a million entries, with 16 people at work.
 
-A company out of dev/demo.sql, Gunicorn as in production, and 16 sessions that each ask once a second. What is printed is
-the 95th percentile, beside the budget that it is meant to keep on two cores with nothing else to do.
+A company out of dev/demo.sql, Gunicorn as in production, and 16 sessions that each ask once a second. What is printed
+is the 95th percentile, beside the budget that it is meant to keep on two cores with nothing else to do.
 """
 
 import http.client

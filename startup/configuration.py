@@ -142,14 +142,14 @@ class Environment:
         if self.text(name) is not None:
             self.problems.append(f"{name} and {name}_FILE are both set: expected one of them")
             return None
-        return self.only_file(name)
+        return self.file(f"{name}_FILE")
 
-    def only_file(self, name: str) -> str | None:
-        """The content of the file that the variable NAME_FILE names, of a secret that no variable may hold."""
-        path = self.text(name + "_FILE")
+    def file(self, name: str) -> str | None:
+        """The content of the file that the variable names; None where it is unset."""
+        path = self.text(name)
         if path is None:
             return None
-        shown = f"{name}_FILE={path}" if _looks_like_a_path(path) else f"{name}_FILE (expected the path of a file)"
+        shown = f"{name}={path}" if _looks_like_a_path(path) else f"{name} (expected the path of a file)"
         try:
             with open(path, encoding="utf-8-sig") as file:  # editors of Windows begin it with a byte order mark
                 content = file.read().strip()
@@ -163,7 +163,7 @@ class Environment:
 
 
 def _admin_password(environment: Environment, username: str) -> str | None:
-    password = environment.only_file("ADMIN_PASSWORD")
+    password = environment.file("ADMIN_PASSWORD_FILE")
     if not password:
         return None
     from startup.passwords import problem_with  # only when it is set
