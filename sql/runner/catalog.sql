@@ -45,11 +45,11 @@ in_use AS MATERIALIZED (
 relation AS MATERIALIZED (
     SELECT tables.*, quote_ident(relname) AS name, pg_catalog.format('%I.%I', in_use.name, relname) AS qualified_name,
         has_table_privilege(tables.oid, 'SELECT') AS is_readable,
-        -- The app writes those of the document and those of accounts. Where the latter lie says nothing: others may
+        -- The app writes those of the document and those of its pages. Where the latter lie says nothing: others may
         -- have such names too.
         (is_ours AND relname <> '_yoyo_migration') OR relname IN (
             'sign_in_credentials', 'sign_in_invitations', 'sign_in_sessions', 'sign_in_failures', 'display_preferences',
-            'submitted_forms', 'deleted_time_entries'
+            'submitted_forms', 'deleted_time_entries', 'company_logo'
         ) AS is_written
     FROM in_use
     JOIN tables ON relnamespace = in_use.oid

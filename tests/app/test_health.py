@@ -131,10 +131,10 @@ def test_readyz_is_not_ready_where_the_role_may_not_use_the_rows(client, migrate
     assert answer.json["reason"] == "the role may not read and write time_entries"
 
 
-def test_readyz_is_not_ready_where_the_role_may_not_use_the_rows_of_accounts(client, migrated):
+def test_readyz_is_not_ready_where_the_role_may_not_use_the_rows_of_its_pages(client, migrated):
     tables = (
-        "deleted_time_entries, display_preferences, sign_in_credentials, sign_in_failures, sign_in_invitations,"
-        " sign_in_sessions, submitted_forms"
+        "company_logo, deleted_time_entries, display_preferences, sign_in_credentials, sign_in_failures,"
+        " sign_in_invitations, sign_in_sessions, submitted_forms"
     )
     migrated.execute(f"REVOKE DELETE ON {tables} FROM owner")
     answer = client.get("/readyz")

@@ -164,8 +164,9 @@ class TestTheUrlForMigrations:
             result = run_runner("serve", database=database.url_as(app), env=env)
             assert result.returncode == 5
             assert errors_in(result) == [
-                f"Role {app} may not read and write deleted_time_entries, display_preferences, invoice_items, invoices,"
-                " projects, settings, sign_in_credentials, sign_in_failures, sign_in_invitations, sign_in_sessions,"
+                f"Role {app} may not read and write company_logo, deleted_time_entries, display_preferences,"
+                " invoice_items, invoices, projects, settings, sign_in_credentials, sign_in_failures,"
+                " sign_in_invitations, sign_in_sessions,"
                 f" submitted_forms, tasks, time_entries, users: psql -v role={app} -f sql/roles/app.sql, run"
                 " as their owner, grants what the app needs"
             ]

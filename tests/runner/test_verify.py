@@ -172,6 +172,7 @@ def test_an_empty_database_lacks_every_table_and_is_left_empty(database, run_run
         "table adoption_report",
         "table analytics",
         "table app_secrets",
+        "table company_logo",
         "table deleted_time_entries",
         "table display_preferences",
         "table invoice_items",

@@ -105,6 +105,8 @@ ROWS = {
         INSERT INTO deleted_time_entries (id, entry, user_id, deleted_by, deleted_at)
         VALUES (99, '{"id": 99, "notes": "By mistake"}', 1, 3, '2024-01-01'),
             (98, '{"id": 98}', NULL, NULL, '2024-01-01')""",
+    "company_logo": """
+        INSERT INTO company_logo (id, png, png_sha256, width, height) VALUES (1, '\\x01', '\\x02', 60, 30)""",
 }
 
 

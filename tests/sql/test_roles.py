@@ -130,6 +130,12 @@ def refused(database, sql: str, role: str) -> None:
 
 
 @pytest.mark.needs("postgres15")
+def test_each_table_of_the_app_is_among_those_whose_privileges_a_start_looks_at():
+    catalog = (ROOT / "sql" / "runner" / "catalog.sql").read_text("ascii")
+    assert "company_logo" in OF_ACCOUNTS
+    assert [table for table in OF_ACCOUNTS if f"'{table}'" not in catalog] == []
+
+
 class TestTheApp:
     def test_serves_a_current_database_with_the_generated_key(self, migrated, grant, tmp_path):
         role = grant("app")
