@@ -7,7 +7,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --require-hashe
 DATABASE := $(RUN) dev/database.py run
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test nightly fuzz-adoption pg-matrix lint snapshot release bench bench-upgrade lock
+.PHONY: help run demo test nightly fuzz-adoption pg-matrix lint snapshot release bench bench-upgrade screenshots lock
 
 # Servers that pip does not bring, for pg-matrix.
 MAJORS := 14 16 17
@@ -63,6 +63,9 @@ bench: $(VENV)/.installed-dev ## Measure the speed of a start, and of the pages 
 bench-upgrade: $(VENV)/.installed-dev ## Measure how long others wait for an upgrade and for an adoption; ARGS=--entries=500000 is a quick look
 	@$(RUN) dev/bench_upgrade.py $(ARGS)
 	@exec $(RUN) dev/bench_adoption.py $(ARGS)
+
+screenshots: $(VENV)/.installed-dev ## Take the pictures of the README, of the demo
+	@exec $(DATABASE) --temporary -- $(RUN) dev/screenshots.py
 
 # uv resolves for every platform and Python version at once, which pip's own tools do for one.
 lock: $(VENV)/.created ## Renew requirements*.txt from requirements*.in (UPGRADE=--upgrade for newer versions)
