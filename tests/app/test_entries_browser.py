@@ -79,7 +79,8 @@ def test_a_morning_with_the_page(open_page, migrated, yesterday):
     row.nth(1).get_by_text("This entry was changed meanwhile. It is now: theirs").wait_for()
     assert notes.input_value() == "mine"
     row.nth(1).get_by_role("button", name="Save").click()
-    row.nth(1).get_by_text("mine").wait_for()
+    row.nth(1).locator("form").wait_for(state="detached")
+    assert "mine" in row.nth(1).inner_text()
     assert migrated.query("SELECT count(*) FROM time_entries WHERE notes = 'mine'") == [(1,)]
 
     # Deleted and brought back.
@@ -113,7 +114,7 @@ def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, ye
 
     page.get_by_role("link", name="Edit").first.click()
     page.get_by_label("What was done").fill("Wörk " * 40)
-    page.get_by_label("Task").select_option(label="Design")
+    page.locator("main").get_by_label("Task").select_option(label="Design")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Wörk").first.wait_for()
     page.get_by_role("button", name="Delete").first.click()
