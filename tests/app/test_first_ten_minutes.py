@@ -1,0 +1,253 @@
+"""A new installation in a real browser, from the link of the invitation to a week of entries and its report."""
+
+import contextlib
+import csv
+import io
+import re
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app import passwords
+
+pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
+
+PASSWORD = "a long walk by the lake"
+ZONE = "Europe/Lisbon"
+
+# Days after Monday, what is typed, and the minutes that it comes to.
+WEEK = [
+    (0, {"Start": "9", "End": "12"}, 180),
+    (1, {"Start": "9:15", "End": "17:45"}, 510),
+    (2, {"Start": "10pm", "End": "1am"}, 180),
+    (3, {"Start": "930", "or duration": "1,5"}, 90),
+    (4, {"Start": "8", "End": "8:20"}, 20),
+]
+
+
+@pytest.fixture
+def new_page(chromium, serve, migrated):
+    """Return a function that opens a page in a new browser. What the browser complains about fails the test."""
+    served, complaints = serve(migrated.url), []
+    with contextlib.ExitStack() as stack:
+
+        def opened(path: str, **context: Any) -> Any:
+            page = stack.enter_context(contextlib.closing(chromium.new_context(**context))).new_page()
+            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(served.url + path)
+            return page
+
+        yield opened
+    assert complaints == []
+
+
+@pytest.fixture
+def admin(migrated):
+    """The administrator of the defaults, who has a password."""
+    migrated.execute(
+        "INSERT INTO sign_in_credentials (user_id, password_hash) VALUES (1, %s)", passwords.hash_of(PASSWORD)
+    )
+
+
+def monday() -> datetime:
+    """Return the first day of last week where the company is."""
+    today = datetime.now(ZoneInfo(ZONE)).replace(tzinfo=None)
+    return today - timedelta(days=today.weekday() + 7)
+
+
+def hours(minutes: int) -> str:
+    return f"{minutes // 60}:{minutes % 60:02}"
+
+
+def credited(migrated) -> list[tuple[int]]:
+    """Return the minutes of the rows, but for those of the timer."""
+    return migrated.query(
+        """
+        SELECT sum(credited_minutes(start_time, end_time, duration_seconds, now()::timestamp))
+        FROM time_entries
+        WHERE source = 'manual'
+        """
+    )
+
+
+def sign_in(page) -> None:
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Entries", exact=True).wait_for()
+
+
+def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
+    invited = run_runner("invite", "admin", database=migrated)
+    assert invited.returncode == 0, invited.stderr
+    page = new_page("/invitation/" + invited.stdout.strip().rpartition("/")[2], viewport={"width": 1280, "height": 800})
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("heading", name="No entries yet").wait_for()
+
+    navigation = page.get_by_role("navigation", name="Main")
+    navigation.get_by_role("link", name="Settings").click()
+    page.get_by_label("Time zone").fill(ZONE)
+    page.get_by_label("Currency").fill("CHF")
+    page.get_by_role("button", name="Save").first.click()
+    page.get_by_text("The settings are saved.").wait_for()
+
+    navigation.get_by_role("link", name="Projects").click()
+    page.get_by_role("link", name="New project").click()
+    page.get_by_label("Name").fill("Relaunch")
+    page.get_by_label("Client").fill("Acme")
+    page.get_by_label("Hourly rate").fill("80")
+    page.get_by_role("button", name="Make the project").click()
+    page.get_by_role("heading", name="Relaunch").wait_for()
+
+    navigation.get_by_role("link", name="Timer").click()
+    page.get_by_label("What are you working on?").fill("Sketch")
+    page.get_by_label("Project").select_option(label="Relaunch \N{EN DASH} Acme")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("timer").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped “Sketch” after 0:0").wait_for()
+
+    for days, typed, minutes in WEEK:
+        page.get_by_text("Add time by hand").click()
+        form = page.locator(".entry-form")
+        form.get_by_label("What was done").fill(f"Day {days}")
+        form.get_by_label("Project").select_option(label="Relaunch \N{EN DASH} Acme")
+        form.get_by_label("Date").fill(f"{monday() + timedelta(days=days):%Y-%m-%d}")
+        for label, text in typed.items():
+            form.get_by_label(label).fill(text)
+        form.get_by_role("button", name="Save").click()
+        page.get_by_text(re.compile(f"Added: .* = {hours(minutes)}")).wait_for()
+    total = sum(minutes for *_, minutes in WEEK)
+    assert credited(migrated) == [(total,)]
+
+    navigation.get_by_role("link", name="Week").click()
+    page.get_by_role("link", name="Earlier").click()
+    assert page.locator("tfoot .total").all_inner_texts() == [
+        *(hours(m) for *_, m in WEEK),
+        "0:00",
+        "0:00",
+        hours(total),
+    ]
+    page.get_by_label("Relaunch, Sat").fill("1:30")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved 1:30 in one cell.").wait_for()
+    total += 90
+    assert credited(migrated) == [(total,)]
+
+    navigation.get_by_role("link", name="Reports").click()
+    page.get_by_role("link", name="Last week").click()
+    report = page.locator(".report")
+    assert hours(total) in report.locator("tfoot").inner_text()
+    amount = f"{80 * total / 60:,.2f}"
+    assert amount in page.locator(".totals").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    with open(download.value.path(), newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(io.StringIO(file.read())))
+    assert sum(int(row["credited_seconds"]) for row in rows) == total * 60
+    assert {row["start"][:10] for row in rows} == {f"{monday() + timedelta(days=n):%Y-%m-%d}" for n in range(6)}
+    report.locator("tfoot a").first.click()
+    assert page.locator("tbody tr").count() == len(rows) == len(WEEK) + 1
+    assert hours(total) in page.locator(".totals").inner_text()
+
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page)
+    assert page.get_by_text("Sketch").first.is_visible()
+
+
+def test_the_same_work_without_javascript(new_page, migrated, admin):
+    page = new_page("/", java_script_enabled=False, viewport={"width": 360, "height": 640})
+    sign_in(page)
+    page.get_by_label("What are you working on?").fill("Sketch")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Stop").click()
+    assert page.get_by_text("Stopped “Sketch” after 0:0").is_visible()
+
+    page.get_by_text("Add time by hand").click()
+    page.get_by_label("What was done").fill("By hand")
+    page.get_by_label("Project").last.select_option(label="General \N{EN DASH} Default Client")
+    page.get_by_label("Date").fill(f"{monday():%Y-%m-%d}")
+    page.get_by_label("Start").fill("9")
+    page.get_by_label("or duration").fill("1:30")
+    page.get_by_role("button", name="Save").click()
+    assert page.get_by_text("Added: 09:00 to 10:30 = 1:30").is_visible()
+
+    page.get_by_role("button", name="Delete").last.click()
+    assert credited(migrated) == [(None,)]
+    page.get_by_role("button", name="Undo").click()
+    assert credited(migrated) == [(90,)]
+
+    page.goto(page.url.partition("?")[0].rstrip("/") + "/reports?period=last-week")
+    assert "1:30" in page.locator(".report tfoot").inner_text()
+
+
+def test_the_same_work_by_the_keyboard_alone(new_page, migrated, admin):
+    page = new_page("/")
+    keys = page.keyboard
+
+    def go_to(name: str) -> None:
+        """Press Tab until what has the focus is called so."""
+        for _ in range(80):
+            keys.press("Tab")
+            if page.evaluate(NAME_OF_FOCUS) == name:
+                return
+        raise AssertionError(f"Tab never comes to {name}")
+
+    keys.type("admin")  # the first field has the focus
+    keys.press("Tab")
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    page.get_by_role("heading", name="Entries", exact=True).wait_for()
+
+    keys.press("n")
+    keys.type("Sketch")
+    keys.press("Enter")
+    page.get_by_role("timer").wait_for()
+    keys.press("s")
+    page.get_by_text("Stopped “Sketch” after 0:0").wait_for()
+    assert migrated.query("SELECT count(*) FROM time_entries WHERE notes = 'Sketch' AND end_time > start_time") == [
+        (1,)
+    ]
+
+    go_to("Add time by hand")
+    keys.press("Enter")
+    page.locator(".entry-form").wait_for()
+    for name, typed in (("What was done", "By hand"), ("Start", "9"), ("or duration", "1:30")):
+        if page.evaluate(NAME_OF_FOCUS) != name:
+            go_to(name)
+        keys.type(typed)
+    keys.press("Enter")
+    page.get_by_text("Added: 09:00 to 10:30 = 1:30").wait_for()
+    assert credited(migrated) == [(90,)]
+
+    keys.press("/")
+    page.wait_for_function("document.activeElement.name === 'q'")
+    keys.type("By hand")
+    keys.press("Enter")
+    page.get_by_text("no longer search").wait_for(state="attached")
+    go_to("Delete")
+    keys.press("Enter")
+    page.get_by_text("Deleted: By hand").wait_for()
+    assert credited(migrated) == [(None,)]
+    go_to("Undo")
+    keys.press("Enter")
+    page.get_by_text("Deleted: By hand").wait_for(state="detached")
+    assert credited(migrated) == [(90,)]
+
+    go_to("Reports")
+    keys.press("Enter")
+    page.get_by_role("heading", name="Reports").wait_for()
+    go_to("This month")
+    keys.press("Enter")
+    page.locator(".report tfoot").get_by_text("1:30").first.wait_for()
+
+
+NAME_OF_FOCUS = """() => {
+    const element = document.activeElement;
+    return (element.labels?.[0] ?? element).innerText.trim();
+}"""
