@@ -37,8 +37,17 @@ class Project(NamedTuple):
 
 
 def lock(cursor: Cursor, user_id: int) -> None:
-    """Let the timers of the user be changed by one transaction after the other, until this one ends."""
-    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
+    """Let the timers of the user be changed by one transaction after the other, until this one ends.
+
+    What runs is locked too: its form on the front page changes it without a lock of the user.
+    """
+    cursor.execute(
+        """
+        SELECT FROM users WHERE id = %(user)s FOR NO KEY UPDATE;
+        SELECT FROM time_entries WHERE user_id = %(user)s AND end_time IS NULL FOR NO KEY UPDATE;
+        """,
+        {"user": user_id},
+    )
 
 
 def running_and_latest(cursor: Cursor, user_id: int) -> tuple[list[Timer], Timer | None]:
@@ -130,8 +139,10 @@ def change(
 
 
 def project(cursor: Cursor, project_id: int) -> Project | None:
-    """Return a project, archived or not."""
-    cursor.execute("SELECT id, name, status = 'active', billable FROM projects WHERE id = %s", (project_id,))
+    """Return a project, archived or not, and keep it from being deleted until the end of this transaction."""
+    cursor.execute(
+        "SELECT id, name, status = 'active', billable FROM projects WHERE id = %s FOR KEY SHARE", (project_id,)
+    )
     row = cursor.fetchone()
     return Project(*row) if row else None
 

@@ -29,9 +29,29 @@ class Named(NamedTuple):
     billable: bool
 
 
-def hold(cursor: Cursor, user_id: int) -> None:
-    """Let one change of the user's grid at a time go on, also of two tabs or a double click."""
-    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
+def hold(cursor: Cursor, user_id: int, works: Collection[Work], begin: datetime, end: datetime) -> None:
+    """Let one change of the user's grid at a time go on, also of two tabs or a double click.
+
+    The entries from `begin` until `end` (UTC, no zone) are locked too, as they can be edited elsewhere; projects and
+    tasks of `works` are neither deleted nor moved until the end of this transaction.
+    """
+    cursor.execute(
+        """
+        SELECT FROM users WHERE id = %(user)s FOR NO KEY UPDATE;
+        SELECT FROM time_entries
+        WHERE user_id = %(user)s AND start_time >= %(begin)s AND start_time < %(end)s
+        FOR NO KEY UPDATE;
+        SELECT FROM projects WHERE id = ANY (%(projects)s::integer[]) FOR KEY SHARE;
+        SELECT FROM tasks WHERE id = ANY (%(tasks)s::integer[]) FOR KEY SHARE;
+        """,
+        {
+            "user": user_id,
+            "begin": begin,
+            "end": end,
+            "projects": [project_id for project_id, _ in works if project_id],
+            "tasks": [task_id for _, task_id in works if task_id],
+        },
+    )
 
 
 def cells(cursor: Cursor, user_id: int, bounds: Sequence[datetime], now: datetime) -> dict[tuple[Work, int], Cell]:

@@ -36,6 +36,10 @@ class Day(NamedTuple):
     is_whole: bool
 
 
+class ChoiceIsGoneError(Exception):
+    """The task was moved to another project since it was chosen."""
+
+
 class Written(NamedTuple):
     """The times of an entry as they are shown; it ends `over` days after the day in which it starts."""
 
@@ -196,9 +200,10 @@ def create() -> ResponseReturnValue:
     try:
         with db.change() as cursor:
             if token is None or submitted_forms.is_first(cursor, token, viewer.id):
+                _hold_choices(cursor, form)
                 entry_id = time_entries.insert(cursor, viewer.id, *columns)
                 others = time_entries.overlapping(cursor, viewer.id, span.start, span.end, entry_id)
-    except ForeignKeyViolation:
+    except (ForeignKeyViolation, ChoiceIsGoneError):
         return _choice_is_gone(form, None)
     if others is not None:
         _tell("Added", span, others)
@@ -242,10 +247,11 @@ def save(entry_id: int) -> ResponseReturnValue:
             time_entries.lock(cursor, entry_id)
             is_same = time_entries.get(cursor, entry_id) == entry and not time_entries.is_invoiced(cursor, entry_id)
             if is_same:
+                _hold_choices(cursor, form)
                 time_entries.update(cursor, entry_id, *_columns(form, span, credited))
             if is_same and is_moved and entry.user_id and span.end:
                 others = time_entries.overlapping(cursor, entry.user_id, span.start, span.end, entry_id)
-    except ForeignKeyViolation:
+    except (ForeignKeyViolation, ChoiceIsGoneError):
         return _choice_is_gone(form, entry)
     if not is_same:
         return save(entry_id)  # which finds what it was changed to in this very moment
@@ -387,6 +393,12 @@ def _checked_choices(cursor: Cursor, form: EntryForm, entry: Entry | None) -> bo
     return True
 
 
+def _hold_choices(cursor: Cursor, form: EntryForm) -> None:
+    """Keep the task in its project until the end of this transaction. Raises ChoiceIsGoneError."""
+    if form.task.data and not tasks.hold(cursor, form.task.data, form.project.data):
+        raise ChoiceIsGoneError
+
+
 def _credited(span: Span) -> int | None:
     if span.end is None:
         return None
@@ -427,7 +439,7 @@ def _back() -> ResponseReturnValue:
 
 
 def _choice_is_gone(form: EntryForm, entry: Entry | None) -> ResponseReturnValue:
-    form.project.errors = ["The project or the task was deleted just now. Choose another one."]
+    form.project.errors = ["The project or the task was deleted or moved just now. Choose another one."]
     return _form_page(form, entry), 409
 
 

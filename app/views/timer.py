@@ -289,7 +289,7 @@ def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
         project_id = timer.project_of_task(cursor, task_id)
         if project_id is None:
             form.task.errors = [NO_SUCH_TASK]
-    elif task_id is not None and not tasks.belongs(cursor, task_id, project_id):
+    if project_id is not None and task_id is not None and not tasks.hold(cursor, task_id, project_id):
         form.task.errors = ["That task is one of another project: choose one of this project, or none."]
     project = timer.project(cursor, project_id) if project_id is not None else None
     if project_id is not None and project is None:

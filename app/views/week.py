@@ -159,9 +159,10 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
     Raises ConflictError.
     """
     user_id = security.viewer().id
-    week.hold(cursor, user_id)
+    works = {change.work for change in changes}
+    week.hold(cursor, user_id, works, days.bounds[0], days.bounds[-1])
     cells = week.cells(cursor, user_id, days.bounds, security.now())
-    named = week.names(cursor, {change.work for change in changes})
+    named = week.names(cursor, works)
     errors, deleted = {}, []
     for change in changes:
         cell = cells.get((change.work, change.day), NOTHING)
