@@ -172,7 +172,8 @@ def test_the_role_of_the_app_may_do_all_of_it(app, invite, migrated, server):
     try:
         migrated.execute(
             "GRANT SELECT, INSERT, UPDATE, DELETE ON users, settings, sign_in_credentials, sign_in_invitations,"
-            " sign_in_sessions, sign_in_failures, display_preferences, time_entries, projects, tasks TO serving;"
+            " sign_in_sessions, sign_in_failures, display_preferences, time_entries, projects, tasks, company_logo,"
+            " deleted_time_entries, submitted_forms, analytics TO serving;"
             "GRANT SELECT, UPDATE ON app_secrets TO serving; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO serving"
         )
         limited = create_app({"DATABASE_URL": migrated.url_as("serving")})

@@ -258,7 +258,8 @@ def test_what_does_not_fit_is_told_beside_the_field_and_kept(as_user, work, rows
 def test_markup_in_what_was_typed_stays_text(as_user):
     alice = as_user("alice")
     alice.submit("/timer/start", once(notes='"><script>alert(1)</script>', tags="<b>"))
-    page = alice.get("/")
+    page = alice.get("/profile")
+    assert "&lt;b&gt;" in page.text
     assert "<script>alert" not in page.text and "<b>" not in page.text
 
 
@@ -395,7 +396,7 @@ def forgotten(as_user):
 
 
 def test_a_forgotten_timer_is_asked_about_on_every_page_until_it_is_answered(forgotten, as_user, migrated):
-    for path in ("/", "/week", "/nowhere", "/"):
+    for path in ("/", "/week", "/projects/99", "/"):
         page = forgotten.get(path)
         assert QUESTION in bar_of(page)
         assert "Stop at 09:42 Keep it running Stop now" in bar_of(page)
