@@ -95,7 +95,7 @@ class Columns(HTMLParser):
     def __init__(self, html):
         super().__init__()
         self.names, self.cards, self.column, self.card, self.is_name = {}, {}, None, None, False
-        self.feed(html)
+        self.feed(html.partition('<main id="main">')[2])
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
