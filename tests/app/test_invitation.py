@@ -8,8 +8,8 @@ import pytest
 import time_machine
 
 from app import passwords
-from app.views import sign_in
 from app.queries import invitations
+from app.views import sign_in
 
 pytestmark = pytest.mark.only_pg("pg18")
 
