@@ -42,8 +42,8 @@ def page(
 ) -> list[Person]:
     """Return up to `limit` users whose name contains `search`, the active ones first, by name; or the one of that id.
 
-    `minutes` are those of the entries that start within the half-open `week`; all moments are UTC without a zone. For each user the
-    indexes of entries and sessions are asked, so that the number of all entries does not matter.
+    `minutes` are those of the entries that start within the half-open `week`; all moments are UTC without a zone. For
+    each user the indexes of entries and sessions are asked, so that the number of all entries does not matter.
     """
     cursor.execute(
         """
