@@ -7,9 +7,11 @@ lock; and as they only run in a worker, no connection is made before the fork.
 import contextlib
 import threading
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 
 import psycopg2
 from flask import Flask, current_app, g
+from psycopg2.extensions import PYDATE, PYDATETIME, new_type, register_type
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -19,6 +21,11 @@ from startup.connection import connect
 # A page is put together from several statements. One snapshot for all of them lets its figures agree.
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+# PostgreSQL's calendar is longer than Python's, and an old database may hold any of it. Such a moment is shown as the
+# nearest one that every time zone can hold.
+FIRST_MOMENT, LAST_MOMENT = datetime.min + timedelta(days=2), datetime.max.replace(microsecond=0) - timedelta(days=2)
+TIMESTAMP_OID, DATE_OID = 1114, 1082
 
 
 class DatabaseAwayError(Exception):
@@ -47,6 +54,8 @@ class Database:
                 self.drop()
         try:
             fresh = connect(self._conninfo)
+            for known in TYPES:
+                register_type(known, fresh)
             _execute(fresh, statement)
         except psycopg2.Error as error:
             raise DatabaseAwayError(one_line(error)) from error
@@ -66,6 +75,28 @@ class Database:
         self._of_this_thread.connection.close()
         self._of_this_thread.connection = None
         CONNECTIONS.dec()
+
+
+def _moment(text: str | None, cursor: Cursor) -> datetime | None:
+    """Return a timestamp of the database, held between FIRST_MOMENT and LAST_MOMENT."""
+    try:
+        moment = PYDATETIME(text, cursor)
+    except ValueError:  # a year that Python does not know
+        return FIRST_MOMENT if text.endswith("BC") else LAST_MOMENT
+    if moment is None or FIRST_MOMENT <= moment <= LAST_MOMENT:
+        return moment
+    return FIRST_MOMENT if moment < FIRST_MOMENT else LAST_MOMENT
+
+
+def _day(text: str | None, cursor: Cursor) -> date | None:
+    """Return a day of the database, held likewise."""
+    try:
+        return PYDATE(text, cursor)
+    except ValueError:
+        return FIRST_MOMENT.date() if text.endswith("BC") else LAST_MOMENT.date()
+
+
+TYPES = (new_type((TIMESTAMP_OID,), "MOMENT", _moment), new_type((DATE_OID,), "DAY", _day))
 
 
 def _execute(connection: Connection, statement: str) -> None:

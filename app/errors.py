@@ -1,6 +1,7 @@
 """Pages for what goes wrong: what happened and what to do, never how it looks inside."""
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import psycopg2
@@ -29,11 +30,17 @@ LARGEST_REQUEST = 3 * 1024 * 1024
 def init_app(app: Flask) -> None:
     """Answer errors with a page in the look of the others, also where too much was sent."""
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
+    app.log_exception = partial(_log_exception, app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(db.DatabaseAwayError, _database_away)
     app.register_error_handler(psycopg2.Error, _database_error)
     for error in (UntranslatableCharacter, CharacterNotInRepertoire):
         app.register_error_handler(error, _unknown_character)
+
+
+def _log_exception(app: Flask, exception: Any) -> None:
+    """Write what broke to the log, by the name of its view: the path of an invitation is a secret."""
+    app.logger.error(f"{request.method} of {request.endpoint} broke", exc_info=exception)
 
 
 class Typed(NamedTuple):

@@ -263,7 +263,7 @@ def _note_use(response: Any) -> Any:
 
 def _is_asked_about_a_timer() -> bool:
     """Tell whether a timer ran on while nobody was seen. Until that is answered, the last activity stays as it is."""
-    idle_since = now() - timedelta(minutes=current_settings().idle_timeout_minutes)
-    if not viewer().last_seen_at < idle_since < now():
+    idle = timedelta(minutes=current_settings().idle_timeout_minutes)  # an old database may say thousands of years
+    if not timedelta() < idle < now() - viewer().last_seen_at:
         return False
-    return timer.is_any_older(db.cursor(), viewer().id, idle_since)
+    return timer.is_any_older(db.cursor(), viewer().id, now() - idle)

@@ -1,5 +1,6 @@
 """What is asked of a report. All of it comes in the address; what cannot be read is left at its default."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -11,6 +12,7 @@ from wtforms.validators import Length, Optional
 from app.queries.reports import Choice
 from app.reporting import COLUMNS, FIRST_DAY, LAST_DAY, PERIODS, ROWS
 
+ID = re.compile("[0-9]{1,10}")
 NO_CHOICE = "There is no such choice: take one of the list."
 
 
@@ -100,7 +102,7 @@ class PlaceField(StringField):
             moment = datetime.fromisoformat(start)
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo or not (entry_id.isascii() and entry_id.isdecimal() and len(entry_id) <= 9):
+        if moment is None or moment.tzinfo or not ID.fullmatch(entry_id) or int(entry_id) >= 2**31:
             raise ValueError("The list does not go on there. Begin again at its first page.")
         self.data = moment, int(entry_id)
 

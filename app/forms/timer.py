@@ -10,6 +10,7 @@ from wtforms.validators import Length
 
 from app import timekeeping
 from app.forms.fields import IdField, NoControlCharacters, TagsField
+from app.spans import EARLIEST
 
 LONGEST_NOTES = 5000
 LONGEST_TAGS = 500
@@ -44,8 +45,10 @@ class LocalTimeField(StringField):
             self.errors = self.errors or ["Type a day and a time."]
             return None
         local_now = timekeeping.to_local(now, zone).replace(tzinfo=None)
-        if abs(self.data - local_now) > timedelta(days=365):  # also the ends of the calendar, which no zone can hold
-            self.errors = ["That is in the future." if self.data > local_now else "That is more than a year ago."]
+        # Neither end of the calendar can be held by every zone.
+        if self.data.date() < EARLIEST or self.data - local_now > timedelta(days=365):
+            too_early = f"That is before {EARLIEST.year}. Look for a slip in the date."
+            self.errors = ["That is in the future." if self.data > local_now else too_early]
             return None
         try:
             return timekeeping.to_stored(self.data, zone, {FIRST: False, SECOND: True}.get(which.data))

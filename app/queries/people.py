@@ -33,12 +33,17 @@ class Timer(NamedTuple):
 
 
 def page(
-    cursor: Cursor, now: datetime, week: datetime, search: str, limit: int, user_id: int | None = None
+    cursor: Cursor,
+    now: datetime,
+    week: tuple[datetime, datetime],
+    search: str,
+    limit: int,
+    user_id: int | None = None,
 ) -> list[Person]:
     """Return up to `limit` users whose name contains `search`, the active ones first, by name; or the one of that id.
 
-    `minutes` are those credited since the moment `week`; all moments are UTC without a zone. For each user the
-    indexes of entries and sessions are asked, so that the number of all entries does not matter.
+    `minutes` are those of the entries that start within the half-open `week`; all moments are UTC without a zone. For
+    each user the indexes of entries and sessions are asked, so that the number of all entries does not matter.
     """
     cursor.execute(
         """
@@ -61,14 +66,14 @@ def page(
             (
                 SELECT coalesce(sum(credited_minutes(start_time, end_time, duration_seconds, %(now)s)), 0)::bigint
                 FROM time_entries
-                WHERE user_id = chosen.id AND start_time >= %(week)s
+                WHERE user_id = chosen.id AND start_time >= %(begin)s AND start_time < %(end)s
             ),
             (SELECT max(start_time) FROM time_entries WHERE user_id = chosen.id),
             (SELECT count(*) FROM time_entries WHERE user_id = chosen.id AND end_time IS NULL)
         FROM chosen
         ORDER BY is_active DESC, lower(username), id
         """,
-        {"search": search, "user": user_id, "limit": limit, "now": now, "week": week},
+        {"search": search, "user": user_id, "limit": limit, "now": now, "begin": week[0], "end": week[1]},
     )
     return [Person(*row) for row in cursor.fetchall()]
 

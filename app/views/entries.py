@@ -303,7 +303,7 @@ def restore(entry_id: int) -> ResponseReturnValue:
             else:
                 time_entries.restore(cursor, entry_id)
     except ForeignKeyViolation:
-        return _refusal("Its project, its task or its user was deleted since, so it cannot come back.")
+        return _refusal("Its project or its user was deleted since, so it cannot come back.")
     if is_refused:
         return _refusal("Another timer runs. Stop it first, then bring this one back.", entry_id)
     return _back()

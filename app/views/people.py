@@ -226,10 +226,11 @@ def _done(user_id: int, sentence: str) -> ResponseReturnValue:
     return redirect(url_for("people.person", user_id=user_id), 303)
 
 
-def _week() -> datetime:
-    """Return the moment (UTC, no zone) at which this week began."""
+def _week() -> tuple[datetime, datetime]:
+    """Return the moments (UTC, no zone) between which this week is."""
     today = timekeeping.to_local(security.now(), security.zone()).date()
-    return timekeeping.days_from(timekeeping.monday_of(today), 1, security.zone()).bounds[0]
+    bounds = timekeeping.days_from(timekeeping.monday_of(today), 7, security.zone()).bounds
+    return bounds[0], bounds[-1]
 
 
 def _form_token() -> UUID | None:

@@ -11,7 +11,7 @@ from app.queries import system
 from app.security import public
 from startup.errors import DatabaseUnusableError
 
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 
 blueprint = Blueprint("metrics", __name__)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, abort, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
-from app import charts, csv_export, db, formats, reporting
+from app import charts, csv_export, db, formats, headers, reporting
 from app.forms.reports import ReportForm
 from app.queries import reports
 from app.reporting import Bucket, Row, Selection
@@ -20,9 +20,6 @@ from app.timekeeping import to_local
 ROWS_OF_A_PAGE = 50
 ENTRIES_OF_A_PAGE = 100
 BARS = 12
-
-# A picture may carry its own style, which nothing else in it can use.
-CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 blueprint = Blueprint("reports", __name__)
 
@@ -110,7 +107,7 @@ def chart() -> ResponseReturnValue:
     else:
         labels = [_short(column, asked.columns) for column in report.columns]
         picture = charts.columns(labels, _series(report, asked.rows), size)
-    return Response(picture, mimetype="image/svg+xml", headers={"Content-Security-Policy": CHART_POLICY})
+    return Response(picture, mimetype="image/svg+xml", headers={"Content-Security-Policy": headers.PICTURE_POLICY})
 
 
 @blueprint.get("/reports.csv")

@@ -169,7 +169,7 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
         problem = _problem(cursor, change, cell, named.get(change.work))
         if problem:
             errors[grid.field_name(change.work, change.day)] = problem
-        elif cell.minutes != _counted(change):  # else it was sent twice
+        elif not _is_done(change, cell):  # else it was sent twice
             _write(cursor, change, cell, named.get(change.work), days)
             if not change.wanted:
                 deleted.append(cell.entry_id)
@@ -180,7 +180,7 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
 
 def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None) -> str | None:
     """Say why the cell cannot become what was asked for; None where it can."""
-    if cell.minutes == _counted(change):
+    if _is_done(change, cell):
         return None
     if cell.is_running:
         return "A timer runs in this cell. Stop it first."
@@ -193,6 +193,11 @@ def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None) ->
     if not cell.count and (named is None or not named.is_open):
         return "The project is archived, or no longer there. Choose another one."
     return None
+
+
+def _is_done(change: Change, cell: Cell) -> bool:
+    """Tell whether the cell counts what was typed. An entry that is rounded to nothing is one all the same."""
+    return cell.minutes == _counted(change) and (cell.count > 0 or not change.wanted)
 
 
 def _counted(change: Change) -> int:

@@ -577,3 +577,20 @@ def test_the_front_page_of_a_zone_where_midnight_is_skipped_still_has_a_today(as
         add("alice", "2026-04-23 22:15", "2026-04-23 23:15", notes="First hour")
         text = text_of(as_user("alice").get("/").text)
     assert "Today Fri 24 Apr 1:00" in text
+
+
+def test_an_entry_whose_task_is_deleted_meanwhile_comes_back_without_it(as_user, migrated, cast):
+    migrated.execute(
+        "INSERT INTO tasks (id, project_id, name, status, priority, created_by) "
+        "VALUES (90, 1, 'Texts', 'pending', 'medium', %s)",
+        cast["alice"],
+    )
+    migrated.execute(
+        "INSERT INTO time_entries (id, user_id, project_id, task_id, start_time, end_time) "
+        "VALUES (90, %s, 1, 90, '2026-03-09 08:00', '2026-03-09 09:00')",
+        cast["alice"],
+    )
+    alice = as_user("alice")
+    for path in ("/entries/90/delete", "/tasks/90/delete", "/entries/90/restore"):
+        assert alice.submit(path).status_code == 303
+    assert migrated.query("SELECT id, project_id, task_id FROM time_entries") == [(90, 1, None)]

@@ -39,9 +39,7 @@ def during(as_user, migrated) -> Callable[..., TestResponse]:
             for statement in statements:
                 cursor.execute(statement)
             answer = pool.submit(alice.submit, path, form)
-            waiting = (
-                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
+            waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             while not answer.done() and not migrated.query(waiting):
                 time.sleep(0.01)
             cursor.execute("COMMIT")

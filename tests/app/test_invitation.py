@@ -9,6 +9,7 @@ import time_machine
 
 from app import passwords
 from app.queries import invitations
+from app.views import sign_in
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -185,3 +186,14 @@ def test_the_role_of_the_app_may_do_all_of_it(app, invite, migrated, server):
     finally:
         limited.extensions["database"].drop()
         migrated.execute("DROP OWNED BY serving; DROP ROLE serving", user="postgres")
+
+
+def test_what_breaks_halfway_does_not_bring_the_link_into_the_log(app, client, invite, monkeypatch, caplog):
+    def broken(*_: object) -> bool:
+        raise RuntimeError("of the test")
+
+    monkeypatch.setattr(sign_in.invitations, "use", broken)
+    path = invite()
+    assert choose(client, path).status_code == 500
+    assert "sign_in.accept_invitation broke" in caplog.text
+    assert path.rpartition("/")[2] not in caplog.text

@@ -32,7 +32,12 @@ def test_without_a_database_it_says_so_and_still_answers(away_app):
 
 
 @pytest.mark.parametrize(
-    "request_", [{"environ_base": {"REMOTE_ADDR": "192.0.2.7"}}, {"headers": {"X-Forwarded-For": "127.0.0.1"}}], ids=str
+    "request_",
+    [
+        {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}},
+        *({"headers": {name: "127.0.0.1"}} for name in ("X-Forwarded-For", "X-Forwarded-Host", "Via")),
+    ],
+    ids=str,
 )
 def test_only_this_machine_may_ask_and_not_through_a_proxy(client, request_):
     assert client.get("/metrics", **request_).status_code == 404

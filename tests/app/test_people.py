@@ -76,6 +76,12 @@ def test_the_list_tells_what_an_administrator_asks_about_people(noon, carol, ent
     assert names == ["admin", "alice", "carol", "bob"], "who is deactivated comes last"
 
 
+def test_what_is_noted_ahead_for_the_next_week_is_not_of_this_one(noon, carol, entry, read):
+    entry("alice", "2026-03-15 22:30", 30)  # Sunday
+    entry("alice", "2026-03-15 23:00", 600)  # Monday in Rome
+    assert any(line.endswith(" | 0 | 0:30") for line in read(carol.get("/people").text) if line.startswith("alice"))
+
+
 def test_the_list_asks_the_database_as_often_for_many_people_as_for_few(carol, migrated, app):
     migrated.execute("INSERT INTO users (username) SELECT 'person ' || n FROM generate_series(1, 250) AS n")
     html = carol.get("/people").text

@@ -218,7 +218,7 @@ def test_what_is_not_yours_or_not_there_gives_404(as_user, work, cast, path):
         ("page=last", "Pages have numbers"),
         ("after=yesterday", "The list does not go on there"),
         ("after=2026-01-01T00:00:00%2B01:00,1", "The list does not go on there"),
-        ("after=2026-01-01,99999999999", "The list does not go on there"),
+        ("after=2026-01-01,2147483648", "The list does not go on there"),
     ],
 )
 def test_what_cannot_be_understood_gives_422_with_a_sentence_and_the_defaults(as_user, work, query, sentence):
@@ -230,6 +230,10 @@ def test_what_cannot_be_understood_gives_422_with_a_sentence_and_the_defaults(as
         assert "What is marked was left at its default." in answer.text
         assert "2026-03-31" in answer.text
     assert browser.get(f"/reports/chart.svg?{query}").status_code == 422
+
+
+def test_a_list_goes_on_after_the_largest_id(as_user, work):
+    assert as_user("carol").get("/reports/entries?after=2026-03-20,2147483647").status_code == 200
 
 
 @pytest.mark.parametrize("query", ["from=1900-01-01&to=2199-12-31", "to=1900-01-01", "from=2199-12-31", "period=all"])

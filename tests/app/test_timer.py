@@ -295,7 +295,7 @@ def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
         ("2026-03-09 09:10", "2026-03-09T10:11", "That is in the future."),
         ("2026-03-09 09:10", "2027-03-09T10:11", "That is in the future."),
         ("2026-03-09 09:10", "9999-12-31T23:59", "That is in the future."),
-        ("2026-03-09 09:10", "0001-01-01T00:00", "That is more than a year ago."),
+        ("2026-03-09 09:10", "0001-01-01T00:00", "That is before 2000."),
         ("2026-03-09 09:10", "2026-03-01T10:00", "An entry lasts 7 days at most."),
         ("2026-03-09 09:10", "", "Type a day and a time."),
         ("2026-03-09 09:10", "tomorrow", "Type a day and a time, such as 2026-03-09 17:42."),
@@ -539,3 +539,14 @@ def test_nobody_has_no_bar_and_pages_of_errors_do_without_where_they_must(client
     answer = as_user("alice").get("/broken")
     assert answer.status_code == 500
     assert "Internal Server Error" in answer.text
+
+
+def test_a_timer_that_an_old_database_left_running_can_end_years_ago(as_user, migrated, cast):
+    migrated.execute("UPDATE settings SET timezone = 'UTC'")
+    migrated.execute("INSERT INTO time_entries (user_id, start_time) VALUES (%s, '2020-03-09 08:00')", cast["alice"])
+    [(number,)] = migrated.query("SELECT id FROM time_entries")
+    answer = as_user("alice").submit(
+        "/timer/forgotten", {"entry": number, "answer": "time", "end": "2020-03-09T17:00", "token": str(uuid.uuid4())}
+    )
+    assert answer.status_code == 303
+    assert migrated.query("SELECT end_time, duration_seconds FROM time_entries") == [(datetime(2020, 3, 9, 17), 32400)]

@@ -83,3 +83,14 @@ def test_a_stop_that_meets_a_switch_leaves_the_new_timer_running(at_once, as_use
         (None, False),
         ("New", True),
     ]
+
+
+def test_forms_of_the_day_before_yesterday_are_forgotten(as_user, migrated, cast):
+    migrated.execute(
+        "INSERT INTO submitted_forms (token, user_id, submitted_at) "
+        "SELECT gen_random_uuid(), %s, timezone('utc', now()) - make_interval(hours => number) "
+        "FROM generate_series(0, 47, 12) AS number",
+        cast["alice"],
+    )
+    as_user("alice").submit("/timer/start", {"token": str(uuid.uuid4())})
+    assert migrated.query("SELECT count(*) FROM submitted_forms") == [(3,)]

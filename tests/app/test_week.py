@@ -181,6 +181,15 @@ def test_a_double_click_makes_one_entry(as_user, migrated, work):
     assert len(entries(migrated)) == 1
 
 
+def test_what_is_rounded_to_nothing_is_written_all_the_same(as_user, migrated, work):
+    migrated.execute("UPDATE settings SET rounding_minutes = 15")
+    for _ in range(2):
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "0:05", "was-cell-11-0-0": "0"})
+    assert migrated.query(
+        "SELECT extract(epoch FROM end_time - start_time)::int, duration_seconds FROM time_entries"
+    ) == [(300, 0)]
+
+
 def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
     add(migrated, cast["alice"], "2026-03-17 08:00", "2026-03-17 09:00", task_id=21)
     alice = as_user("alice")

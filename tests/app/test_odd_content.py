@@ -1,0 +1,104 @@
+"""Rows that no form of ours writes, as an adopted database may hold them: every page is there all the same."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+
+import pytest
+
+from app import db
+
+pytestmark = pytest.mark.only_pg("pg18")
+
+ENTRIES = [
+    ("'infinity'", "NULL"),
+    ("'-infinity'", "NULL"),
+    ("'-infinity'", "'infinity'"),
+    ("'2026-03-09 08:00'", "'infinity'"),
+    ("'0044-03-15 12:00 BC'", "'0044-03-15 13:00 BC'"),
+    ("'0044-03-15 12:00 BC'", "NULL"),
+    ("'0001-01-01'", "'0001-01-01 01:00'"),
+    ("'9999-12-31 23:30'", "'9999-12-31 23:59'"),
+    ("'20000-01-01'", "'20000-01-02'"),
+    ("'2026-03-09 08:00'", "'2026-03-08 08:00'"),
+]
+PAGES = [
+    "/", "/entries/new", "/week", "/week/2026-03-09", "/projects", "/projects/1", "/projects/1/edit", "/tasks",
+    "/tasks/1", "/reports", "/reports?period=all&rows=user", "/reports?period=all&rows=tag",
+    "/reports/entries?period=all", "/reports.csv?period=all", "/reports/chart.svg?period=all", "/settings", "/people",
+    "/people/{carol}", "/profile", "/system", "/timer/state",
+]  # fmt: skip
+
+
+@pytest.fixture
+def pages(as_user, cast, migrated) -> Callable[[], dict[str, int]]:
+    """Return a function that gives the status of each page of carol that is not 200."""
+
+    def asked() -> dict[str, int]:
+        carol = as_user("carol")
+        entries = [f"/entries/{number}/edit" for (number,) in migrated.query("SELECT id FROM time_entries")]
+        answers = {page: carol.get(page.format(**cast)).status_code for page in PAGES + entries}
+        return {page: status for page, status in answers.items() if status != 200}
+
+    migrated.execute("UPDATE projects SET client = '' WHERE id = 1")  # which every new database has
+    migrated.execute(
+        "INSERT INTO tasks (id, project_id, name, status, priority, created_by) VALUES (1, 1, 'Texts', 'x', 'y', %s)",
+        cast["carol"],
+    )
+    return asked
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_moments_beyond_the_calendar_are_shown(pages, migrated, cast, zone):
+    migrated.execute("UPDATE settings SET timezone = %s", zone)
+    for start, end in ENTRIES:
+        migrated.execute(
+            f"INSERT INTO time_entries (user_id, project_id, task_id, start_time, end_time) "
+            f"VALUES (%s, 1, 1, {start}, {end})",
+            cast["carol"],
+        )
+    migrated.execute("UPDATE tasks SET due_date = '0044-03-15 BC', started_at = 'infinity', updated_at = '-infinity'")
+    migrated.execute("UPDATE users SET last_login = '20000-01-01', created_at = '0044-03-15 BC'")
+    assert pages() == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE settings SET idle_timeout_minutes = 2147483647",
+        "UPDATE settings SET idle_timeout_minutes = -1, rounding_minutes = -15, export_delimiter = ''",
+        "UPDATE settings SET timezone = '../etc', currency = ''",
+        "UPDATE settings SET timezone = '', currency = 'eur'",
+        "UPDATE projects SET hourly_rate = 'NaN', status = 'on hold'",
+        "UPDATE tasks SET estimated_hours = 'NaN', due_date = '20000-01-01'",
+        "DELETE FROM settings",
+        "INSERT INTO settings (timezone) VALUES ('Asia/Tokyo')",
+    ],
+)
+def test_values_that_no_form_takes_break_no_page(pages, migrated, cast, change):
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, project_id, start_time, end_time) "
+        "VALUES (%s, 1, now() - interval '1 hour', now())",
+        cast["carol"],
+    )
+    migrated.execute(change)
+    migrated.execute("UPDATE sign_in_sessions SET last_seen_at = last_seen_at - interval '2 days'")
+    assert pages() == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("infinity", datetime(9999, 12, 29, 23, 59, 59)),
+        ("-infinity", datetime(1, 1, 3)),
+        ("0044-03-15 12:00 BC", datetime(1, 1, 3)),
+        ("20000-01-01", datetime(9999, 12, 29, 23, 59, 59)),
+        ("2026-03-09 10:11:12.131415", datetime(2026, 3, 9, 10, 11, 12, 131415)),
+        (None, None),
+    ],
+)
+def test_a_moment_is_the_nearest_one_that_any_zone_holds(app, text, seen):
+    with app.app_context(), db.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamp, %s::date", (text, text))
+        moment, day = cursor.fetchone()
+        assert moment == seen
+        assert day is None if seen is None else isinstance(day, date)
