@@ -131,11 +131,11 @@ def signed_in(url: str, secret: str) -> list[Person]:
 def start_or_stop(person: Person) -> float:
     """Start a timer, or stop the one that runs."""
     if person.running:
-        milliseconds = person.timed("POST", f"/timer/stop/{person.running}")
+        milliseconds = person.timed("POST", "/timer/stop", entry=person.running, token=str(uuid.uuid4()))
         person.running = None
         return milliseconds
     milliseconds = person.timed("POST", "/timer/start", notes="bench", token=str(uuid.uuid4()))
-    person.running = re.search(rb"/timer/stop/(\d+)", person.get("/"))[1].decode()
+    person.running = re.search(rb'name="entry" value="(\d+)"', person.get("/timer/bar"))[1].decode()
     return milliseconds
 
 
