@@ -30,8 +30,8 @@ demo: $(VENV)/.installed-local ## Serve a company of 50 people and 5 years, out 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS are pytest's, REQUIRE=all makes a missing part a failure
 	@exec $(RUN) -m pytest $(ARGS)
 
-nightly: $(VENV)/.installed-dev ## Run the tests of faults at many places and 500 random moments, for an hour; FAULTS_SEED draws others
-	@FAULTS=nightly exec $(RUN) -m pytest tests/faults $(ARGS)
+nightly: $(VENV)/.installed-dev ## Run the tests of faults at many places and 500 random moments, for an hour, and of load; FAULTS_SEED draws others
+	@FAULTS=nightly exec $(RUN) -m pytest tests/app/test_load.py tests/faults $(ARGS)
 
 # A failure shows the SQL that makes its database: it becomes a test in tests/adoption/test_counter_examples.py.
 fuzz-adoption: $(VENV)/.installed-dev ## Draw old databases by their traits and adopt them: DRAWS=2000 of them, SEED draws others

@@ -5,6 +5,7 @@ same ones for the dots in the table, which is the legend.
 """
 
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pygal
@@ -56,12 +57,15 @@ def bars(labels: list[str], values: list[int], size: Size) -> bytes:
     return _drawn(chart, [values[::-1]], max(values, default=0), 2 if size is NARROW else 4)
 
 
-def line(labels: list[str], values: list[float], size: Size) -> bytes:
-    """Return a line through the figures of some days, for a trend: it is marked at its lowest and its highest only."""
+def line(labels: list[str], values: list[float], size: Size, written: Callable[[float], str]) -> bytes:
+    """Return a line through the figures of some days, for a trend: it is marked at its lowest and its highest only.
+
+    `written` says how a figure is written.
+    """
     lowest, highest = min(values), max(values)
     margin = (highest - lowest) * 0.1 or abs(highest) * 0.1 or 1
     chart = pygal.Line(
-        **_looks(size) | {"value_formatter": "{:,g}".format},
+        **_looks(size) | {"value_formatter": written},
         x_labels=_thinned(labels, size.labels),
         show_dots=len(values) == 1,
         stroke_style={"width": 2},

@@ -135,7 +135,7 @@ def start_or_stop(person: Person) -> float:
         person.running = None
         return milliseconds
     milliseconds = person.timed("POST", "/timer/start", notes="bench", token=str(uuid.uuid4()))
-    person.running = re.search(rb'name="entry" value="(\d+)"', person.get("/"))[1].decode()
+    person.running = re.search(rb'name="entry" value="(\d+)"', person.get("/timer/bar"))[1].decode()
     return milliseconds
 
 

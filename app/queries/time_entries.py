@@ -155,15 +155,19 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
     """
     cursor.execute(
         """
-        WITH kept AS (DELETE FROM deleted_time_entries WHERE id = %s RETURNING entry)
-        INSERT INTO time_entries
-        SELECT restored.*
-        FROM kept
-        LEFT JOIN tasks ON tasks.id = (kept.entry ->> 'task_id')::integer
-        CROSS JOIN LATERAL jsonb_populate_record(
-            NULL::time_entries, kept.entry || jsonb_build_object('task_id', tasks.id)
-        ) AS restored
-        ON CONFLICT (id) DO NOTHING
+        WITH brought_back AS (
+            INSERT INTO time_entries
+            SELECT restored.*
+            FROM deleted_time_entries AS kept
+            LEFT JOIN tasks ON tasks.id = (kept.entry ->> 'task_id')::integer
+            CROSS JOIN LATERAL jsonb_populate_record(
+                NULL::time_entries, kept.entry || jsonb_build_object('task_id', tasks.id)
+            ) AS restored
+            WHERE kept.id = %s
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id
+        )
+        DELETE FROM deleted_time_entries USING brought_back WHERE deleted_time_entries.id = brought_back.id
         """,
         (entry_id,),
     )

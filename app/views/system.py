@@ -1,8 +1,10 @@
 """The state of the system, for administrators."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 from flask import Blueprint, Response, abort, current_app, render_template
+from jinja2.filters import do_filesizeformat
 
 from app import charts, db, headers, security
 from app.queries import analytics, system
@@ -39,6 +41,7 @@ def page() -> str:
         statements=system.slowest_statements(cursor, MOST_STATEMENTS),
         settings=security.current_settings(),
         series=analytics.series(cursor, _since()),
+        written_as=written_as,
     )
 
 
@@ -50,8 +53,15 @@ def chart(metric: str) -> Response:
     if points is None:
         abort(404)
     days, values = zip(*points, strict=True)
-    picture = charts.line([day.isoformat() for day in days], list(values), charts.SMALL)
+    picture = charts.line([day.isoformat() for day in days], list(values), charts.SMALL, written_as(metric))
     return Response(picture, mimetype="image/svg+xml", headers={"Content-Security-Policy": headers.PICTURE_POLICY})
+
+
+def written_as(metric: str) -> Callable[[float], str]:
+    """Return how the figures of a metric are written: bytes in units of 1024, others with all their digits."""
+    if "bytes" in metric:
+        return lambda value: do_filesizeformat(value, binary=True)
+    return "{:,.12g}".format
 
 
 def _since() -> date:

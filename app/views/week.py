@@ -67,7 +67,7 @@ def save(monday: str) -> ResponseReturnValue:
     for entry_id in deleted:
         flash({"text": "Deleted the entry of a cell.", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
     if changes:
-        flash(f"Saved {formats.hours(sum(change.wanted for change in changes))} in {_cells(len(changes))}.", "done")
+        flash(f"Saved {formats.hours(sum(_counted(change) for change in changes))} in {_cells(len(changes))}.", "done")
     kept = [grid.row_name(work) for work in rows]
     return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept), 303)
 

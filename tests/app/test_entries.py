@@ -222,12 +222,26 @@ def test_administrators_look_at_the_entries_of_another(as_user, add, cast):
     assert as_user("alice").get(f"/?user={cast['alice']}").status_code == 200
 
 
-def test_the_page_takes_few_statements_and_little_weight(count_statements, as_user, add, website, design, cast):
+def test_the_page_takes_few_statements_and_little_weight(
+    count_statements, as_user, migrated, add, website, design, cast
+):
+    # As many projects and open tasks to choose from as the company of `make demo` has, with names as long.
+    migrated.execute(
+        """
+        INSERT INTO projects (name, client)
+        SELECT 'Online shop ' || n, 'Cantiere Navale Rossi' FROM generate_series(1, 40) AS n;
+        INSERT INTO tasks (project_id, name, created_by)
+        SELECT projects.id, 'Accessibility ' || n, users.id
+        FROM projects
+        CROSS JOIN generate_series(1, 3) AS n
+        CROSS JOIN (SELECT min(id) AS id FROM users) AS users
+        """
+    )
     for hour in range(60):
         start = datetime(2026, 3, 9) + timedelta(hours=hour)
         add(
-            "alice", str(start), str(start + timedelta(minutes=50)), notes="Talk with the people of the harbour " * 2,
-            project_id=website, task_id=design, tags="planning, customer, on site",
+            "alice", str(start), str(start + timedelta(minutes=50)), notes="Talk with the people of the harbour",
+            project_id=website, task_id=design, tags="planning, on site",
         )  # fmt: skip
     alice = as_user("alice")
     alice.get("/")

@@ -1,17 +1,26 @@
 """The app under Gunicorn with our configuration."""
 
 import contextlib
+import http.client
 import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+from blocking import transaction
 from database import SUPERUSER, LocalServer
-from installation import ROOT
+from installation import ROOT, wait_for
+from itsdangerous import URLSafeTimedSerializer
 from listeners import closed_port
+
+from app import create_app
+from app.queries import sessions
 
 SECRET = {"SECRET_KEY": "k"}
 UNREACHABLE = "postgresql://owner@127.0.0.1:1/none"
@@ -30,6 +39,60 @@ def test_it_ends_well_on_sigterm(serve):
     served = serve(UNREACHABLE, **SECRET)
     assert served.stop() == 0
     assert served.log.read_text() == ""
+
+
+@pytest.fixture
+def as_alice(migrated, cast):
+    """Return a function that sends a form to the served app as alice's browser does, and gives status and body."""
+    app = create_app({"DATABASE_URL": migrated.url, **SECRET})
+    with contextlib.closing(migrated.connect()) as connection, connection.cursor() as cursor:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        token = sessions.begin(cursor, cast["alice"], now, "a test", "127.0.0.1")
+    content = {"_user_id": token, "_permanent": True, "csrf_token": "raw"}
+    cookie = app.session_interface.get_signing_serializer(app).dumps(content)
+    csrf_token = URLSafeTimedSerializer(SECRET["SECRET_KEY"], salt="wtf-csrf-token").dumps("raw")
+
+    def send(served, path: str, **fields: str) -> tuple[int, str]:
+        place = urlsplit(served.url)
+        with contextlib.closing(http.client.HTTPConnection(place.hostname, place.port, timeout=30)) as connection:
+            headers = {"Cookie": f"session={cookie}", "Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", path, urlencode({"csrf_token": csrf_token, **fields}), headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    return send
+
+
+@pytest.mark.only_pg("pg18")
+def test_it_finishes_what_it_serves_on_sigterm(serve, migrated, cast, as_alice):
+    served = serve(migrated.url, **SECRET)
+    waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(migrated, f"SELECT FROM users WHERE id = {cast['alice']} FOR UPDATE"):
+            answer = pool.submit(as_alice, served, "/timer/start", notes="slow")
+            wait_for(lambda: migrated.query(f"SELECT {waiting}"))
+            served.process.terminate()
+            time.sleep(1)
+            assert served.process.poll() is None
+        assert answer.result(30)[0] == 303
+    assert served.process.wait(30) == 0
+    assert migrated.query("SELECT notes FROM time_entries") == [("slow",)]
+
+
+@pytest.mark.only_pg("pg18")
+@pytest.mark.needs("linux")
+def test_what_is_typed_during_an_outage_is_sent_again_to_the_same_workers(serve, migrated, as_alice, close_database):
+    served = serve(migrated.url, **SECRET)
+    workers = served.workers(2)
+    typed = {"day": "2026-03-09", "start": "10:00", "end": "11:00", "notes": "typed in vain"}
+    assert as_alice(served, "/entries", **typed | {"notes": "before"})[0] == 303
+    with close_database(migrated):
+        status, page = as_alice(served, "/entries", **typed)
+        assert status == 503
+    assert '<input type="hidden" name="notes" value="typed in vain">' in page
+    assert as_alice(served, "/entries", **typed)[0] == 303
+    assert migrated.query("SELECT notes FROM time_entries ORDER BY id") == [("before",), ("typed in vain",)]
+    assert served.workers(2) == workers
 
 
 @pytest.mark.needs("linux")
