@@ -1,6 +1,7 @@
 """Pages in a real browser."""
 
 import pytest
+
 pytestmark = pytest.mark.needs("chromium")
 
 NARROW = {"width": 360, "height": 640}
