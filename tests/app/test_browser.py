@@ -1,29 +1,15 @@
 """Pages in a real browser."""
 
 import pytest
-from parts import program
 
 pytestmark = pytest.mark.needs("chromium")
 
 NARROW = {"width": 360, "height": 640}
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.mark.only_pg("pg18")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_a_phone_by_day_and_by_night(browser, serve, migrated, scheme):
+def test_pages_fit_a_phone_by_day_and_by_night(chromium, serve, migrated, scheme):
     migrated.execute(
         """
         INSERT INTO users (username) VALUES (repeat('maximiliane', 7));
@@ -33,7 +19,7 @@ def test_pages_fit_a_phone_by_day_and_by_night(browser, serve, migrated, scheme)
         """
     )
     served = serve(migrated.url)
-    page = browser.new_page(viewport=NARROW, color_scheme=scheme)
+    page = chromium.new_page(viewport=NARROW, color_scheme=scheme)
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
 

@@ -79,6 +79,7 @@ def test_a_morning_with_the_page(open_page, migrated, yesterday):
     row.nth(1).get_by_text("This entry was changed meanwhile. It is now: theirs").wait_for()
     assert notes.input_value() == "mine"
     row.nth(1).get_by_role("button", name="Save").click()
+    page.locator(".editing").wait_for(state="detached")
     row.nth(1).get_by_text("mine").wait_for()
     assert migrated.query("SELECT count(*) FROM time_entries WHERE notes = 'mine'") == [(1,)]
 
@@ -113,7 +114,7 @@ def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, ye
 
     page.get_by_role("link", name="Edit").first.click()
     page.get_by_label("What was done").fill("Wörk " * 40)
-    page.get_by_label("Task").select_option(label="Design")
+    page.locator(".entry-form").get_by_label("Task").select_option(label="Design")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Wörk").first.wait_for()
     page.get_by_role("button", name="Delete").first.click()

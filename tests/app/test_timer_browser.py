@@ -62,7 +62,7 @@ def test_the_clock_runs_in_bar_title_and_icon_and_other_tabs_follow(open_page, w
     second.get_by_role("button", name="Stop").click()
     expect(second.get_by_text("Stopped “Sketch” after")).to_be_visible()
     expect(first.get_by_role("button", name="Start", exact=True)).to_be_visible()
-    expect(first).to_have_title(re.compile("Entries"))
+    expect(first).to_have_title(re.compile("Timer"))
     assert "icon.svg" in first.locator("link[rel=icon]").get_attribute("href")
     assert migrated.query("SELECT notes, end_time IS NULL FROM time_entries") == [("Sketch", False)]
 
@@ -126,7 +126,7 @@ def test_what_runs_is_edited_in_its_place(open_page, work, migrated, cast):
     page.keyboard.press("Enter")
     notes.fill("Design")
     page.get_by_label("Since").fill(f"{now - timedelta(minutes=90):%Y-%m-%dT%H:%M}")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("region", name="Timer").get_by_role("button", name="Save").click()
     expect(page.locator(".timer-clock")).to_have_text(re.compile(r"^1:3\d:\d\d$"))
     assert page.url.endswith("/week")
     assert migrated.query("SELECT notes FROM time_entries") == [("Design",)]
