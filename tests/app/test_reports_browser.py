@@ -44,7 +44,7 @@ def test_from_a_report_to_its_entries_and_back(open_page, cast, migrated):
     page.get_by_label("Rows").select_option("Person")
     page.get_by_label("Columns").select_option("None")
     page.get_by_text("More filters").click()
-    page.get_by_label("Tags").fill("b")
+    page.get_by_label("Tags", exact=True).fill("b")
     page.get_by_role("button", name="Show").click()
     assert "rows=user" in page.url and "tag=b" in page.url
     assert page.get_by_role("row", name="alice").is_visible()
@@ -54,4 +54,4 @@ def test_from_a_report_to_its_entries_and_back(open_page, cast, migrated):
     assert download.value.suggested_filename == "timetracker-2026-03-01-to-2026-03-31.csv"
     page.get_by_role("link", name="Last year").click()
     assert page.get_by_role("heading", name="Nothing was tracked here").is_visible()
-    assert page.get_by_label("Tags").input_value() == "b"
+    assert page.get_by_label("Tags", exact=True).input_value() == "b"
