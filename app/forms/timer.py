@@ -88,8 +88,9 @@ class StartForm(WorkForm):
 
 
 class EditForm(WorkForm):
-    """Changes what runs, and since when."""
+    """Changes what runs, and since when. `version` is the state that was shown."""
 
+    version = HiddenField("Version", [Length(max=40), NoControlCharacters()])
     start = LocalTimeField("Since")
     which = RadioField("Which one?", choices=[], validate_choice=False)
 

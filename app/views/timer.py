@@ -22,6 +22,7 @@ from app.queries.timer import Timer
 NO_SUCH_PROJECT = "There is no such project any more: choose another."
 NO_SUCH_TASK = "There is no such task any more: choose another."
 ARCHIVED = "“{}” is archived: choose another project."
+CHANGED = "This timer was changed meanwhile; it is now called “{}”. Save again to put what stands below in its place."
 IN_THE_FUTURE = "“{}” had not begun yet by this clock. It was stopped after a second; edit its times."
 
 blueprint = Blueprint("timer", __name__, url_prefix="/timer")
@@ -199,7 +200,7 @@ def edit_page(entry_id: int) -> ResponseReturnValue:
     """The form for what runs."""
     entry = _own(db.cursor(), entry_id)
     _must_run(entry)
-    form = EditForm(formdata=None, data=work_of(entry) | {"start": _local(entry.start)})
+    form = EditForm(formdata=None, data=work_of(entry) | {"start": _local(entry.start), "version": _version(entry)})
     return _page("Edit the running timer", form=form, edited=entry)
 
 
@@ -213,6 +214,9 @@ def edit(entry_id: int) -> ResponseReturnValue:
         _must_run(entry)
         if not form.validate():
             raise _unfit(form, edited=entry)
+        if form.version.data and form.version.data != _version(entry):
+            form.version.data, form.version.raw_data = _version(entry), None  # sent once more, it is meant
+            raise Refused(409, "Edit the running timer", CHANGED.format(entry.label), form=form, edited=entry)
         begun = _begun(form, entry)
         work = _work(cursor, form, edited=entry)
         timer.change(cursor, entry.id, work.project_id, work.task_id, begun, work.notes, work.tags, work.billable)
@@ -358,6 +362,11 @@ def _unfit(form: WorkForm, edited: Timer | None = None) -> Refused:
         if field.process_errors:  # what was sent is no number
             field.errors = [sentence]
     return Refused(422, "Edit the running timer" if edited else "Start a timer", form=form, edited=edited)
+
+
+def _version(entry: Timer) -> str:
+    """Return what differs when anything of a timer does that can be edited."""
+    return f"{zlib.crc32(repr(entry).encode()):08x}"
 
 
 def _page(heading: str, sentence: str = "", **page: Any) -> str:

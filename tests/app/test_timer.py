@@ -271,6 +271,24 @@ def test_it_leads_back_to_this_site_only(as_user, target):
 # --- Editing what runs ---
 
 
+def test_editing_what_somebody_changed_meanwhile_is_told_and_keeps_what_was_typed(as_user, migrated, rows):
+    alice = as_user("alice")
+    alice.submit("/timer/start", once(notes="Sketch"))
+    [(number,)] = rows("id")
+
+    def shown(page) -> dict[str, str]:
+        return {name: re.search(rf'name="{name}"[^>]* value="([^"]+)"', page.text)[1] for name in ("version", "start")}
+
+    fields = shown(alice.get(f"/timer/edit/{number}"))
+    migrated.execute("UPDATE time_entries SET notes = 'Theirs'")
+    answer = alice.submit(f"/timer/edit/{number}", fields | {"notes": "Mine"})
+    assert answer.status_code == 409
+    assert "it is now called “Theirs”" in answer.text and 'value="Mine"' in answer.text
+    assert rows("notes") == [("Theirs",)]
+    assert alice.submit(f"/timer/edit/{number}", shown(answer) | {"notes": "Mine"}).status_code == 303
+    assert rows("notes") == [("Mine",)]
+
+
 def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
     with at("2026-03-09 09:00:20"):
         alice = as_user("alice")
