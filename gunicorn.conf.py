@@ -2,9 +2,8 @@
 
 import os
 import shutil
-import tempfile
 
-from startup.server import let_signals_through, take_over_socket
+from startup.server import folder_of_figures, let_signals_through, take_over_socket
 
 let_signals_through()
 on_starting = take_over_socket
@@ -33,7 +32,7 @@ control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 # Where the workers keep the figures for /metrics, in memory; the name is read when app.metrics is imported.
-_figures = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="timetracker-metrics-", dir=worker_tmp_dir)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder_of_figures(worker_tmp_dir)
 
 
 def child_exit(server, worker):
@@ -45,7 +44,7 @@ def child_exit(server, worker):
 
 def on_exit(server):
     """Take the figures away."""
-    shutil.rmtree(_figures, ignore_errors=True)
+    shutil.rmtree(folder_of_figures(worker_tmp_dir), ignore_errors=True)
 
 
 # The last line before serving is the runner's, which names the address.

@@ -92,6 +92,17 @@ def take_over_socket(arbiter) -> None:
 
 
 @functools.cache
+def folder_of_figures(folder: str | None) -> str:
+    """In Gunicorn: make a folder of this master's own in `folder`, and give it again at a reload of the configuration.
+
+    One that SIGUSR2 starts is another process and has its own: the older one takes its folder away when it ends.
+    """
+    import tempfile  # no start needs it
+
+    return tempfile.mkdtemp(prefix="timetracker-metrics-", dir=folder)
+
+
+@functools.cache
 def _gunicorn_arguments() -> dict:
     """What GUNICORN_CMD_ARGS says, read and checked by Gunicorn. Raises UsageError."""
     if not os.environ.get("GUNICORN_CMD_ARGS", "").strip():

@@ -1,7 +1,10 @@
 """Figures for Prometheus."""
 
 import re
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +69,26 @@ def test_requests_are_counted_across_workers_and_forgotten_with_the_worker_that_
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     assert abs(ours[0][0] - held) <= 1  # the answer itself may have opened one
+
+
+def test_a_reload_keeps_the_folder_of_the_figures_and_the_end_takes_it_away(serve, migrated):
+    served = serve(migrated.url, WEB_CONCURRENCY="1")
+
+    def folders() -> set[Path]:
+        (worker,) = served.workers(1)
+        served.get("/readyz")
+        maps = Path(f"/proc/{worker}/maps").read_text()
+        return {Path(path).parent for path in re.findall(r"(/\S+/timetracker-metrics-\S+)", maps)}
+
+    before, workers = folders(), served.workers(1)
+    served.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while served.workers(1) == workers:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert folders() == before and len(before) == 1
+    served.stop()
+    assert not any(folder.exists() for folder in before)
 
 
 def test_addresses_and_methods_that_somebody_makes_up_do_not_make_figures(client):
