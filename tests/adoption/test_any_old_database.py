@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 DRAWS = int(os.environ.get("FUZZ_DRAWS", "0"))
 SEED = os.environ.get("FUZZ_SEED", "4")
 SHARES = 8  # so that the workers of pytest-xdist divide them
-REFUSALS = 24
+REFUSALS = 16
 
 
 def drawn_sets(server) -> list:
     """The sets that cover all pairs; on the older servers a part of them, and many more where FUZZ_DRAWS says so."""
     sets = covering_sets(SEED)
     if server.id != "pg18":
-        return random.Random(SEED).sample(sets, 12)
+        return random.Random(SEED).sample(sets, 8)
     for number in range(max(0, DRAWS // 2 - len(sets)) // len(sets)):
         sets += covering_sets(f"{SEED} {number}")
     return sets
@@ -78,7 +78,7 @@ def old_traits(fewest: int = 3):
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_any_traits_arrive(laboratory, share):
-    @drawing(DRAWS // 2 // SHARES or (4 if laboratory.server.id == "pg18" else 1), share)
+    @drawing(DRAWS // 2 // SHARES or (3 if laboratory.server.id == "pg18" else 1), share)
     @given(
         data=st.data(),
         traits=old_traits(),

@@ -144,7 +144,7 @@ def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated
     page.get_by_role("link", name="Edit").click()
     assert fits(page)
     page.locator("#work-notes").fill("Short")
-    page.get_by_role("region", name="Timer").get_by_role("button", name="Save").click()
+    page.locator("main").get_by_role("button", name="Save").click()
     assert page.url.endswith("/week")
 
     page.get_by_text("Switch to something else").click()

@@ -6,7 +6,17 @@ import pytest
 from installation import contents_of, errors_in
 
 READER = "Bob-1"  # the name needs quotes in SQL
-TABLES = ["invoice_items", "invoices", "projects", "settings", "tasks", "time_entries", "users"]
+TABLES = [
+    "display_preferences",
+    "invoice_items",
+    "invoices",
+    "projects",
+    "settings",
+    "submitted_forms",
+    "tasks",
+    "time_entries",
+    "users",
+]
 SEQUENCES_NOT_READ = [f"changed notice sequence {table}.id" for table in TABLES]
 
 
