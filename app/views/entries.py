@@ -1,5 +1,6 @@
 """Time entries, by day: the front page; and each entry typed, edited, deleted and brought back."""
 
+import functools
 import itertools
 import re
 from datetime import date, datetime, timedelta
@@ -84,7 +85,7 @@ def page() -> ResponseReturnValue:
         shown_notes=entry_pages.SHOWN_NOTES,
         tags_of=tags.split,
         written=_written,
-        address=_address,
+        address=functools.cache(_address),  # a page has few projects and tags, and many entries
     )
 
 
