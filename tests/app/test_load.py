@@ -24,7 +24,7 @@ from app.queries import sessions
 pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("linux")]
 
 IS_LONG = os.environ.get("FAULTS") == "nightly"
-SECONDS = 300 if IS_LONG else 20
+SECONDS = 300 if IS_LONG else 60
 PEOPLE = 16
 WORKERS, THREADS = 2, 4
 # What a worker may grow by after every page was seen: pieces of memory that Python keeps, and no row or page.
