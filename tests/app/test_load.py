@@ -1,6 +1,6 @@
 """Sixteen people at work at once: no error, no leak, and rows that are still right.
 
-It takes 20 seconds; with FAULTS=nightly it takes 5 minutes.
+It takes a minute; with FAULTS=nightly it takes 5 minutes.
 """
 
 import contextlib
