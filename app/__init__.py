@@ -27,21 +27,7 @@ from app.views import (
 from startup.configuration import Configuration, read_configuration
 from startup.connection import wait_for_database
 
-AREAS = (
-    entries,
-    health,
-    people,
-    profile,
-    projects,
-    prometheus,
-    reports,
-    settings,
-    sign_in,
-    system,
-    tasks,
-    timer,
-    week,
-)
+AREAS = (entries, health, people, profile, projects, prometheus, reports, settings, sign_in, system, tasks, timer, week)
 
 
 def create_app(environ: Mapping[str, str] = os.environ) -> Flask:

@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from app import billing
 from app.timekeeping import days_from, monday_of
 
 # Days outside of these cannot be asked for: at the ends of the calendar a time zone leads out of it.
@@ -33,8 +34,6 @@ COLUMNS = {"day": "Day", "week": "Week", "month": "Month", "year": "Year", "none
 
 # More columns than these nobody reads; the next longer unit is taken then. Years are never too many.
 MOST_COLUMNS = 62
-
-CENT = Decimal("0.01")
 
 
 class Bucket(NamedTuple):
@@ -188,9 +187,8 @@ def bounds(columns: list[Bucket], zone: ZoneInfo) -> list[datetime]:
 
 
 def amount(lines: Iterable[Line]) -> Decimal:
-    """Return what the lines come to: each is minutes x rate / 60, half up to the cent; no rate gives nothing."""
-    each = (line.rate * line.minutes / 60 for line in lines if line.rate is not None)
-    return sum((value.quantize(CENT, ROUND_HALF_UP) for value in each), Decimal("0.00"))
+    """Return what the lines come to; one without a rate comes to nothing."""
+    return sum((billing.amount(line.minutes, line.rate) for line in lines if line.rate is not None), Decimal("0.00"))
 
 
 def rows_of(cells: Iterable[Cell], lines: Iterable[Line]) -> list[Row]:

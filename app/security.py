@@ -21,7 +21,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import db, timekeeping
-from app.queries import sessions, settings, timer, users
+from app.queries import sessions, settings, submitted_forms, timer, users
 from app.queries.settings import Settings
 from startup import log
 
@@ -82,6 +82,18 @@ def current_settings() -> Settings:
 def zone() -> ZoneInfo:
     """Return the time zone of the settings, in which days begin; UTC where this system knows none of that name."""
     return timekeeping.time_zone(current_settings().timezone) or ZoneInfo("UTC")
+
+
+def is_first_sending(cursor: db.Cursor) -> bool:
+    """Tell whether the form of this request comes for the first time, by the token that it carries.
+
+    It is part of the caller's change. A form without a token cannot have been sent before.
+    """
+    try:
+        token = uuid.UUID(request.form.get("token", ""))
+    except ValueError:
+        return True
+    return submitted_forms.is_first(cursor, token, viewer().id)
 
 
 def public(view: View) -> View:

@@ -24,22 +24,4 @@ ALTER TABLE sign_in_invitations
     ALTER expires_at SET NOT NULL,
     ALTER used_at DROP NOT NULL;
 
-ALTER TABLE sign_in_invitations ENABLE ROW LEVEL SECURITY;
-DO $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT
-        FROM pg_policy
-        WHERE polrelid = 'sign_in_invitations'::regclass
-            AND polname = 'for_the_app'
-            AND polcmd = '*'
-            AND polpermissive
-            AND polwithcheck IS NULL
-    ) THEN
-        DROP POLICY IF EXISTS for_the_app ON sign_in_invitations;
-        CREATE POLICY for_the_app ON sign_in_invitations USING (false);
-    END IF;
-END;
-$$;
-ALTER POLICY for_the_app ON sign_in_invitations TO PUBLIC USING (has_table_privilege(tableoid, 'UPDATE'));
-REVOKE ALL ON sign_in_invitations FROM PUBLIC;
+DO $$ BEGIN PERFORM keep_for_the_app('sign_in_invitations'); END; $$;

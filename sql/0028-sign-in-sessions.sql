@@ -30,22 +30,4 @@ ALTER TABLE sign_in_sessions
     ALTER user_agent DROP NOT NULL,
     ALTER address DROP NOT NULL;
 
-ALTER TABLE sign_in_sessions ENABLE ROW LEVEL SECURITY;
-DO $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT
-        FROM pg_policy
-        WHERE polrelid = 'sign_in_sessions'::regclass
-            AND polname = 'for_the_app'
-            AND polcmd = '*'
-            AND polpermissive
-            AND polwithcheck IS NULL
-    ) THEN
-        DROP POLICY IF EXISTS for_the_app ON sign_in_sessions;
-        CREATE POLICY for_the_app ON sign_in_sessions USING (false);
-    END IF;
-END;
-$$;
-ALTER POLICY for_the_app ON sign_in_sessions TO PUBLIC USING (has_table_privilege(tableoid, 'UPDATE'));
-REVOKE ALL ON sign_in_sessions FROM PUBLIC;
+DO $$ BEGIN PERFORM keep_for_the_app('sign_in_sessions'); END; $$;

@@ -19,22 +19,4 @@ ALTER TABLE sign_in_failures
     ALTER address DROP NOT NULL,
     ALTER failed_at SET NOT NULL;
 
-ALTER TABLE sign_in_failures ENABLE ROW LEVEL SECURITY;
-DO $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT
-        FROM pg_policy
-        WHERE polrelid = 'sign_in_failures'::regclass
-            AND polname = 'for_the_app'
-            AND polcmd = '*'
-            AND polpermissive
-            AND polwithcheck IS NULL
-    ) THEN
-        DROP POLICY IF EXISTS for_the_app ON sign_in_failures;
-        CREATE POLICY for_the_app ON sign_in_failures USING (false);
-    END IF;
-END;
-$$;
-ALTER POLICY for_the_app ON sign_in_failures TO PUBLIC USING (has_table_privilege(tableoid, 'UPDATE'));
-REVOKE ALL ON sign_in_failures FROM PUBLIC;
+DO $$ BEGIN PERFORM keep_for_the_app('sign_in_failures'); END; $$;

@@ -9,7 +9,8 @@ from wtforms import BooleanField, DateField, HiddenField, SelectField, TextAreaF
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
-from app.forms.fields import DurationField, IdField, NoControlCharacters, TagsField, TimeField
+from app.forms.fields import DurationField, IdField, TagsField, TimeField
+from app.forms.text import NoControlCharacters
 from app.spans import Typed
 
 LONGEST_NOTES = 10_000

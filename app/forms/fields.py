@@ -1,27 +1,11 @@
-"""Fields that several forms share, and what no field takes."""
+"""Fields that several forms share."""
 
-import unicodedata
 from datetime import time
 from typing import Any, Literal
 
-from wtforms import Field, Form, SelectField, StringField, ValidationError
+from wtforms import SelectField, StringField
 
 from app import durations, formats, tags
-
-
-class NoControlCharacters:
-    """Refuses what no keyboard types and PostgreSQL partly cannot keep: NUL and the like.
-
-    `lines` lets new lines pass.
-    """
-
-    def __init__(self, lines: bool = False):
-        self._allowed = "\t\r\n" if lines else "\t"
-
-    def __call__(self, form: Form, field: Field) -> None:
-        text = "".join(text for text in field.raw_data or [] if isinstance(text, str)) or str(field.data or "")
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in self._allowed):
-            raise ValidationError("There are characters in it that cannot be shown. Type it anew.")
 
 
 class ParsedField(StringField):

@@ -3,11 +3,11 @@
 from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 
-from app.forms.text import at_most, filled, one_line, stripped
+from app.forms.text import NoUnseenCharacters, at_most, filled, stripped
 
 ROLES = {"user": "Member: tracks time", "admin": "Administrator: sees and sets everything"}
 NO_ROLE = "Choose one of the roles."
-NAME = [filled("Type a name to sign in with."), at_most(80), one_line]
+NAME = [filled("Type a name to sign in with."), at_most(80), NoUnseenCharacters()]
 
 
 class AddForm(FlaskForm):

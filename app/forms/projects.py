@@ -3,34 +3,20 @@
 import re
 from decimal import Decimal
 from itertools import starmap
-from uuid import UUID, uuid4
 
-from flask import request
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 
-from app.forms.fields import NoControlCharacters, ParsedField
+from app.forms.fields import ParsedField
+from app.forms.text import NoControlCharacters, stripped
 
 # What numeric(9,2) holds.
 HIGHEST_RATE = Decimal("9999999.99")
 RATE = re.compile(r"[0-9]+(?:[.,][0-9]{1,2})?")
 
 STATUSES = {"active": "Active", "archived": "Archived"}
-
-
-def sent_token() -> UUID:
-    """Return the token of the form that was sent, by which a second sending is known; a new one where it has none."""
-    try:
-        return UUID(request.form.get("token", ""))
-    except ValueError:
-        return uuid4()
-
-
-def stripped(text: str | None) -> str | None:
-    """Return the text without the blanks around it."""
-    return text.strip() if text else text
 
 
 class RateField(ParsedField):

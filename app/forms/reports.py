@@ -1,7 +1,6 @@
 """What is asked of a report. All of it comes in the address; what cannot be read is left at its default."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from wtforms import DateField, Field, Form, IntegerField, SelectChoice, SelectField, StringField, ValidationError
 from wtforms.validators import Length, Optional
 
+from app.forms.text import NoControlCharacters
 from app.queries.reports import Choice
 from app.reporting import COLUMNS, FIRST_DAY, LAST_DAY, PERIODS, ROWS
 
@@ -107,12 +107,6 @@ class PlaceField(StringField):
         self.data = moment, int(entry_id)
 
 
-def readable(form: Form, field: Field) -> None:
-    """Refuse characters that no keyboard types, of which PostgreSQL cannot keep all."""
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in field.data or ""):
-        raise ValidationError("There are characters in it that cannot be shown. Type it anew.")
-
-
 def after_from(form: Form, field: Field) -> None:
     """Refuse an end before the beginning."""
     if form.from_.data and field.data and field.data < form.from_.data:
@@ -127,9 +121,11 @@ class ReportForm(Form):
     columns = ChoiceField("Columns", COLUMNS, empty="Automatic")
     user = RowField("Person")
     project = RowField("Project")
-    client = StringField("Client", [Length(max=200, message="Names of clients have 200 characters at most."), readable])
+    client = StringField(
+        "Client", [Length(max=200, message="Names of clients have 200 characters at most."), NoControlCharacters()]
+    )
     task = RowField("Task")
-    tag = StringField("Tags", [Length(max=500, message="Tags have 500 characters at most."), readable])
+    tag = StringField("Tags", [Length(max=500, message="Tags have 500 characters at most."), NoControlCharacters()])
     without = KindsField(
         "Only without", {name: title.lower() for name, title in ROWS.items() if name != "none"}, empty="\N{EN DASH}"
     )

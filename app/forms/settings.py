@@ -22,7 +22,7 @@ from wtforms import (
 )
 
 from app import timekeeping
-from app.forms.text import Validator, at_most, filled, lines, one_line, plain_lines, stripped
+from app.forms.text import JOINERS, NoUnseenCharacters, Validator, at_most, filled, plain_lines, stripped
 
 DELIMITERS = {",": "Comma ,", ";": "Semicolon ;", "\t": "Tab", "|": "Bar |"}
 CONTINENTS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
@@ -45,6 +45,10 @@ def offered_currencies() -> list[str]:
     """Return the codes of the currencies that are money somewhere now."""
     uses = (use for uses in get_global("territory_currencies").values() for use in uses)
     return sorted({code for code, _, end, is_tender in uses if end is None and is_tender})
+
+
+one_line = NoUnseenCharacters(allowed=JOINERS)
+lines = NoUnseenCharacters(allowed=JOINERS + "\r\n")
 
 
 def between(least: int, most: int) -> Validator:

@@ -1,29 +1,17 @@
 """Signing in, registering, and setting a password by an invitation."""
 
-import unicodedata
-
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, StringField, ValidationError
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from app.forms.text import NoControlCharacters, NoUnseenCharacters, stripped
 from app.passwords import problem_with
 
 TYPE_A_PASSWORD = "Type a password."  # noqa: S105
 
 
-class Printable:
-    """Refuses characters of some categories of Unicode, such as Cc, the control characters: no database takes NUL."""
-
-    def __init__(self, *refused: str):
-        self._refused = refused
-
-    def __call__(self, form: FlaskForm, field: Field) -> None:
-        if any(unicodedata.category(character) in self._refused for character in field.data):
-            raise ValidationError("There is a character in it that cannot be seen; type it anew.")
-
-
 class SignInForm(FlaskForm):
-    username = StringField("Name", [InputRequired("Type your name."), Length(max=80), Printable("Cc")])
+    username = StringField("Name", [InputRequired("Type your name."), Length(max=80), NoControlCharacters()])
     password = PasswordField("Password", [InputRequired("Type your password."), Length(max=1000)])
 
 
@@ -50,9 +38,9 @@ class RegisterForm(NewPasswordForm):
         [
             DataRequired("Type the name that you want to be known by."),
             Length(max=80),
-            Printable("Cc", "Cf", "Co", "Cn", "Zl", "Zp"),  # nor two names that look alike
+            NoUnseenCharacters(),
         ],
-        filters=[lambda text: text.strip() if text else text],
+        filters=[stripped],
     )
 
     def validate_password(self, field: Field) -> None:

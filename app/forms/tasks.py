@@ -13,8 +13,8 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from app import formats
 from app.board import COLUMNS, PRIORITIES, estimated_minutes, word
-from app.forms.fields import IdField, NoControlCharacters, ParsedField
-from app.forms.projects import stripped
+from app.forms.fields import IdField, ParsedField
+from app.forms.text import NoControlCharacters, stripped
 
 # Less than numeric(5,2) holds, by what is no minute any more.
 LONGEST_ESTIMATE = 999 * 60 + 59

@@ -1,6 +1,7 @@
 """What a typed text may hold: sentences for what it may not."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 from wtforms import Field, Form, ValidationError
@@ -8,10 +9,37 @@ from wtforms.validators import StopValidation
 
 Validator = Callable[[Form, Field], None]
 
-# Characters that are not seen: controls, and those that turn the direction of what follows, so that a name looks like
-# another one. What joins letters or emoji is none of them.
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-UNSEEN_IN_LINES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# What joins letters of some scripts, and emoji.
+JOINERS = "\u200c\u200d"
+
+
+class NoCharacters:
+    """Refuses characters of some categories of Unicode, but for those in `allowed`."""
+
+    def __init__(self, categories: tuple[str, ...], allowed: str):
+        self._categories, self._allowed = categories, allowed
+
+    def __call__(self, form: Form, field: Field) -> None:
+        typed = "".join(text for text in field.raw_data or [] if isinstance(text, str)) or str(field.data or "")
+        if any(unicodedata.category(each) in self._categories for each in typed if each not in self._allowed):
+            raise ValidationError("There are characters in it that cannot be seen. Type it anew instead of pasting it.")
+
+
+class NoControlCharacters(NoCharacters):
+    """Refuses what no keyboard types and PostgreSQL partly cannot keep: NUL and the like. `lines` lets lines end."""
+
+    def __init__(self, lines: bool = False):
+        super().__init__(("Cc", "Cs"), "\t\r\n" if lines else "\t")
+
+
+class NoUnseenCharacters(NoCharacters):
+    """Refuses those too that turn the direction of what follows or take no room: one name would look like another.
+
+    `allowed` are those that pass all the same.
+    """
+
+    def __init__(self, allowed: str = ""):
+        super().__init__(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"), allowed)
 
 
 def stripped(text: str | None) -> str:
@@ -42,15 +70,3 @@ def at_most(count: int) -> Validator:
             raise ValidationError(f"At most {count:,} characters fit; these are {len(field.data):,}.")
 
     return check
-
-
-def one_line(form: Form, field: Field) -> None:
-    """Refuse characters that are not seen, line ends among them."""
-    if UNSEEN.search(field.data or ""):
-        raise ValidationError("This has characters that cannot be seen. Type it anew instead of pasting it.")
-
-
-def lines(form: Form, field: Field) -> None:
-    """Refuse characters that are not seen, but for line ends."""
-    if UNSEEN_IN_LINES.search(field.data or ""):
-        raise ValidationError("This has characters that cannot be seen. Type it anew instead of pasting it.")

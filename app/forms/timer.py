@@ -9,7 +9,8 @@ from wtforms import BooleanField, HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
-from app.forms.fields import IdField, NoControlCharacters, TagsField
+from app.forms.fields import IdField, TagsField
+from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
 LONGEST_NOTES = 5000

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
+from app.queries.projects import pattern
+
 PER_PAGE = 50
 SHOWN_NOTES = 300
 
@@ -161,7 +163,7 @@ def read(
             "until": filters.until,
             "project": filters.project,
             "task": filters.task,
-            "like": f"%{escaped(filters.text)}%" if filters.text else None,
+            "like": pattern(filters.text) if filters.text else None,
             "limit": PER_PAGE + 1,
             "shown": SHOWN_NOTES + 1,
             "day": LONGEST_DAY,
@@ -193,8 +195,3 @@ def username(cursor: Cursor, user_id: int) -> str | None:
     cursor.execute("SELECT username FROM users WHERE id = %s", (user_id,))
     row = cursor.fetchone()
     return row[0] if row else None
-
-
-def escaped(text: str) -> str:
-    """Return `text` so that LIKE takes each of its characters for itself."""
-    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

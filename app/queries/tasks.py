@@ -45,6 +45,13 @@ def choices(cursor: Cursor) -> list[Choice]:
     return [Choice(*row) for row in cursor]
 
 
+def project_of(cursor: Cursor, task_id: int) -> int | None:
+    """Return the id of the project that the task belongs to, None where there is no such task."""
+    cursor.execute("SELECT project_id FROM tasks WHERE id = %s", (task_id,))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
 def belongs(cursor: Cursor, task_id: int, project_id: int) -> bool:
     """Tell whether there is such a task in that project."""
     cursor.execute("SELECT FROM tasks WHERE id = %s AND project_id = %s", (task_id, project_id))

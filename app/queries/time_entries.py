@@ -181,19 +181,6 @@ def one_runs(cursor: Cursor, user_id: int) -> bool:
     return cursor.fetchone()[0]
 
 
-def project_of_task(cursor: Cursor, task_id: int) -> int | None:
-    """Return the project of the task, None when there is no such task."""
-    cursor.execute("SELECT project_id FROM tasks WHERE id = %s", (task_id,))
-    row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def may_choose(cursor: Cursor, project_id: int) -> bool:
-    """Tell whether new time may go to the project: it is there, and active."""
-    cursor.execute("SELECT EXISTS (SELECT FROM projects WHERE id = %s AND status = 'active')", (project_id,))
-    return cursor.fetchone()[0]
-
-
 def is_invoiced(cursor: Cursor, entry_id: int) -> bool:
     """Tell whether the entry is on an invoice that was not cancelled. The ids stand there as text, such as `12, 13`."""
     cursor.execute(

@@ -145,10 +145,3 @@ def project(cursor: Cursor, project_id: int) -> Project | None:
     )
     row = cursor.fetchone()
     return Project(*row) if row else None
-
-
-def project_of_task(cursor: Cursor, task_id: int) -> int | None:
-    """Return the id of the project that the task belongs to, None where there is no such task."""
-    cursor.execute("SELECT project_id FROM tasks WHERE id = %s", (task_id,))
-    row = cursor.fetchone()
-    return row[0] if row else None

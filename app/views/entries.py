@@ -5,7 +5,6 @@ import itertools
 import re
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from babel.numbers import get_currency_symbol
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -16,7 +15,7 @@ from wtforms.fields import SelectChoice
 
 from app import db, formats, security, tags, timekeeping
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
-from app.queries import entry_pages, projects, submitted_forms, tasks, time_entries
+from app.queries import entry_pages, projects, tasks, time_entries
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Entry, Overlap
 from app.spans import Span, SpanError, shown, span_of, which
@@ -197,10 +196,10 @@ def create() -> ResponseReturnValue:
     span = _span_typed(form, None)
     if span is None or not _checked_choices(db.cursor(), form, None):
         return _form_page(form, None), 422
-    viewer, columns, token, others = security.viewer(), _columns(form, span, _credited(span)), _token(), None
+    viewer, columns, others = security.viewer(), _columns(form, span, _credited(span)), None
     try:
         with db.change() as cursor:
-            if token is None or submitted_forms.is_first(cursor, token, viewer.id):
+            if security.is_first_sending(cursor):
                 _hold_choices(cursor, form)
                 entry_id = time_entries.insert(cursor, viewer.id, *columns)
                 others = time_entries.overlapping(cursor, viewer.id, span.start, span.end, entry_id)
@@ -383,12 +382,12 @@ def _checked_choices(cursor: Cursor, form: EntryForm, entry: Entry | None) -> bo
     What is archived or done can be kept, but not chosen anew.
     """
     if form.task.data and not form.project.data:
-        form.project.data = time_entries.project_of_task(cursor, form.task.data)
+        form.project.data = tasks.project_of(cursor, form.task.data)
     if form.task.data and not (form.project.data and tasks.belongs(cursor, form.task.data, form.project.data)):
         form.task.errors = ["That task belongs to another project."]
         return False
     kept = entry.project_id if entry else None
-    if form.project.data and form.project.data != kept and not time_entries.may_choose(cursor, form.project.data):
+    if form.project.data and form.project.data != kept and not projects.is_active(cursor, form.project.data):
         form.project.errors = ["That project is archived or gone. Choose another one."]
         return False
     return True
@@ -500,13 +499,6 @@ def _next() -> str:
     referrer = request.referrer or ""
     path = referrer[len(request.host_url) - 1 :] if referrer.startswith(request.host_url) else None
     return url_for("entries.page") if path and path.startswith("/entries/") else security.safe_next(path)
-
-
-def _token() -> UUID | None:
-    try:
-        return UUID(request.form.get("token", ""))
-    except ValueError:
-        return None
 
 
 def _word(second: bool | None) -> str:

@@ -1,7 +1,6 @@
 """People: who may sign in, and as what. For administrators."""
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -11,7 +10,7 @@ from werkzeug.exceptions import Conflict
 
 from app import db, security, timekeeping
 from app.forms.people import AddForm, RenameForm, RoleForm
-from app.queries import invitations, people, sessions, submitted_forms
+from app.queries import invitations, people, sessions
 from app.security import for_admins
 
 # So many rows are quick to read; the others are found by their name.
@@ -40,10 +39,9 @@ def add() -> ResponseReturnValue:
     form = AddForm()
     if not form.validate():
         return _list(form), 422
-    token = _form_token()
     try:
         with db.change() as cursor:
-            if token and not submitted_forms.is_first(cursor, token, security.viewer().id):
+            if not security.is_first_sending(cursor):
                 flash("That was sent twice and done once.")
                 return redirect(url_for("people.page"), 303)
             if people.is_taken(cursor, form.username.data):
@@ -231,10 +229,3 @@ def _week() -> tuple[datetime, datetime]:
     today = timekeeping.to_local(security.now(), security.zone()).date()
     bounds = timekeeping.days_from(timekeeping.monday_of(today), 7, security.zone()).bounds
     return bounds[0], bounds[-1]
-
-
-def _form_token() -> UUID | None:
-    try:
-        return UUID(request.form.get("token", ""))
-    except ValueError:
-        return None

@@ -13,9 +13,9 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 
 from app import billing, board, db, security, timekeeping
-from app.forms.projects import ProjectForm, sent_token
-from app.queries import projects, submitted_forms, tasks
-from app.security import for_admins, viewer
+from app.forms.projects import ProjectForm
+from app.queries import projects, tasks
+from app.security import for_admins, is_first_sending, viewer
 
 blueprint = Blueprint("projects", __name__)
 
@@ -164,7 +164,7 @@ def create() -> ResponseReturnValue:
     if not form.validate():
         return _form_page(form), 422
     with db.change() as cursor:
-        if not submitted_forms.is_first(cursor, sent_token(), viewer().id):
+        if not is_first_sending(cursor):
             return redirect(url_for("projects.page"), 303)
         project_id = projects.insert(cursor, _values(form))
     flash(f"{form.name.data} is there.")

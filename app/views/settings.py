@@ -11,6 +11,7 @@ from wtforms import Field
 from app import db, logo, security
 from app.forms.settings import DELIMITERS, LogoForm, SettingsForm, offered_currencies, offered_time_zones
 from app.queries import installation
+from app.queries.settings import Settings
 from app.security import for_admins, public
 
 STALE = (
@@ -21,10 +22,8 @@ STALE = (
 PRODUCT = "TimeTracker"
 # What a database has whose administrator never said how the company is called.
 UNNAMED = ("", "Your Company Name")
-DEFAULTS = {
-    "timezone": "UTC", "currency": "EUR", "rounding_minutes": 1, "single_active_timer": True,
-    "idle_timeout_minutes": 30, "export_delimiter": ",", "invoice_prefix": "INV", "invoice_start_number": 1000,
-    "backup_time": "02:00", "backup_retention_days": 30,
+DEFAULTS = Settings()._asdict() | {
+    "invoice_prefix": "INV", "invoice_start_number": 1000, "backup_time": "02:00", "backup_retention_days": 30,
 }  # fmt: skip
 
 blueprint = Blueprint("settings", __name__)

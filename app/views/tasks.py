@@ -7,9 +7,8 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 
 from app import board, db, security
-from app.forms.projects import sent_token
 from app.forms.tasks import TaskForm
-from app.queries import projects, submitted_forms, tasks
+from app.queries import projects, tasks
 from app.security import viewer
 from app.views.projects import search_text, today
 
@@ -140,7 +139,7 @@ def create() -> ResponseReturnValue:
         return _form_page(form), 422
     with db.change() as cursor:
         is_there = projects.hold(cursor, form.project.data)
-        if is_there and submitted_forms.is_first(cursor, sent_token(), viewer().id):
+        if is_there and security.is_first_sending(cursor):
             times = board.times_after_move(form.status.data, board.Times(None, None), security.now())
             tasks.insert(cursor, _values(form), times, viewer().id)
             flash(f"{form.name.data} is there.")

@@ -4,7 +4,6 @@ Every change first locks the row of the user, so that two tabs that start at onc
 the entry that it means, so that a tab that lay open stops nothing newer.
 """
 
-import uuid
 import zlib
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from app import db, formats, security, timekeeping, timers
 from app.forms.timer import LOCAL_TIME, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
-from app.queries import projects, sessions, submitted_forms, tasks, time_entries, timer
+from app.queries import projects, sessions, tasks, time_entries, timer
 from app.queries.timer import Timer
 
 NO_SUCH_PROJECT = "There is no such project any more: choose another."
@@ -161,7 +160,7 @@ def start() -> ResponseReturnValue:
         raise _unfit(form)
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
-        if submitted_forms.is_first(cursor, _token(), security.viewer().id):
+        if security.is_first_sending(cursor):
             _start(cursor, _work(cursor, form), form)
     return _back()
 
@@ -172,7 +171,7 @@ def resume(entry_id: int) -> ResponseReturnValue:
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, entry_id)
-        if entry.end is not None and submitted_forms.is_first(cursor, _token(), security.viewer().id):
+        if entry.end is not None and security.is_first_sending(cursor):
             form = StartForm(formdata=None, data=work_of(entry))
             _start(cursor, _work(cursor, form), form)
     return _back()
@@ -185,7 +184,7 @@ def stop() -> ResponseReturnValue:
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, form.entry.data)
-        if not submitted_forms.is_first(cursor, _token(), security.viewer().id):
+        if not security.is_first_sending(cursor):
             return _back()
         _must_run(entry)
         if _shown(entry).asks:
@@ -231,7 +230,7 @@ def forgotten() -> ResponseReturnValue:
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, form.entry.data)
-        if not submitted_forms.is_first(cursor, _token(), security.viewer().id):
+        if not security.is_first_sending(cursor):
             return _back()
         _must_run(entry)
         asked = _shown(entry)
@@ -275,8 +274,7 @@ def _start(cursor: Cursor, work: Work, form: StartForm) -> None:
 def _stop(cursor: Cursor, entry: Timer, moment: datetime) -> str:
     """Stop the timer and return the sentence that says what was recorded."""
     end = timers.end_of(entry.start, moment)
-    # A database of the predecessor may hold 0.
-    credited = timekeeping.credited_seconds(entry.start, end, max(security.current_settings().rounding_minutes, 1))
+    credited = timekeeping.credited_seconds(entry.start, end, security.current_settings().rounding_minutes)
     timer.stop(cursor, entry.id, end, credited)
     if moment < entry.start:
         return IN_THE_FUTURE.format(_short(entry.label))
@@ -290,7 +288,7 @@ def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
     """
     project_id, task_id = form.project.data, form.task.data
     if project_id is None and task_id is not None:
-        project_id = timer.project_of_task(cursor, task_id)
+        project_id = tasks.project_of(cursor, task_id)
         if project_id is None:
             form.task.errors = [NO_SUCH_TASK]
     if project_id is not None and task_id is not None and not tasks.hold(cursor, task_id, project_id):
@@ -411,14 +409,6 @@ def _come_back() -> str:
 
 def _back() -> ResponseReturnValue:
     return redirect(security.safe_next(request.form.get("next")), 303)
-
-
-def _token() -> uuid.UUID:
-    """Return the token of the form that was sent; one that is no token cannot have been sent before."""
-    try:
-        return uuid.UUID(request.form.get("token", ""))
-    except ValueError:
-        return uuid.uuid4()
 
 
 def _moment() -> datetime:

@@ -9,7 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from app import db, formats, grid, security, timekeeping
 from app.grid import Change
-from app.queries import time_entries, week
+from app.queries import tasks, time_entries, week
 from app.queries.week import Cell, Named, Work
 from app.timekeeping import AbsentTimeError, Days
 
@@ -132,7 +132,7 @@ def _asked_for() -> list[Work]:
 def _added(project: str, task: str) -> Work | None:
     work = grid.work_of(f"{project or 0}-{task or 0}")
     if work is not None and work[1] is not None:  # a task says which project it is of
-        return (time_entries.project_of_task(db.cursor(), work[1]), work[1])
+        return (tasks.project_of(db.cursor(), work[1]), work[1])
     return work
 
 

@@ -239,7 +239,7 @@ def test_an_administrator_makes_a_project_once_also_by_a_double_click(as_user, m
 WRONG = [
     ("name", " ", "Give the project a name."),
     ("name", "x" * 201, "longer than 200"),
-    ("name", "a\0b", "cannot be shown"),
+    ("name", "a\0b", "cannot be seen"),
     ("client", "", "Name the client"),
     ("client", "x" * 201, "longer than 200"),
     ("hourly_rate", "-1", "not negative"),

@@ -143,7 +143,7 @@ def test_a_wrong_password_is_told_beside_the_field(client, alice_has_a_password)
         ("alice", "", "Type your password."),
         ("a" * 81, RIGHT, "Field cannot be longer than 80 characters."),
         ("alice", "p" * 1001, "Field cannot be longer than 1000 characters."),
-        ("ali\0ce", RIGHT, "There is a character in it that cannot be seen"),
+        ("ali\0ce", RIGHT, "There are characters in it that cannot be seen"),
         ("<script>alert(1)</script>", "'; DROP TABLE users; --", "Name and password do not go together."),
     ],
 )

@@ -311,7 +311,7 @@ def test_a_member_makes_a_task_once_also_by_a_double_click(as_user, migrated, ca
 WRONG = [
     ("name", "", "Say what is to be done."),
     ("name", "x" * 201, "longer than 200"),
-    ("name", "a\0b", "cannot be shown"),
+    ("name", "a\0b", "cannot be seen"),
     ("project", "", "Choose the project."),
     ("project", "22", "That project cannot be chosen"),
     ("project", "999", "That project cannot be chosen"),

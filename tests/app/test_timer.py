@@ -228,8 +228,8 @@ def test_a_task_brings_its_project_along(as_user, work, rows):
     [
         ({"notes": "x" * 5001}, "That is too long: 5000 characters fit."),
         ({"tags": "y" * 501}, "That is too long: 500 characters fit."),
-        ({"notes": "nul\0"}, "There are characters in it that cannot be shown."),
-        ({"tags": "nul\0"}, "There are characters in it that cannot be shown."),
+        ({"notes": "nul\0"}, "There are characters in it that cannot be seen."),
+        ({"tags": "nul\0"}, "There are characters in it that cannot be seen."),
         ({"project": "999"}, "There is no such project any more: choose another."),
         ({"project": "rubbish"}, "There is no such project any more: choose another."),
         ({"project": "99999999999999999999"}, "There is no such project any more: choose another."),
