@@ -196,6 +196,7 @@ def test_an_empty_database_lacks_every_table_and_is_left_empty(database, run_run
         "timestamp without time zone)",
         "function drop_invalid_index(text)",
         "function in_archive(text)",
+        "function keep_for_the_app(regclass)",
         "function unarchive_column(text,text)",
         "function unarchive_table(text)",
         "function update_updated_at_column()",
