@@ -9,7 +9,7 @@ from flask import Flask, Response, g, render_template, request, url_for
 from psycopg2.errors import CharacterNotInRepertoire, UntranslatableCharacter
 from werkzeug.exceptions import HTTPException, ServiceUnavailable, UnprocessableEntity
 
-from app import db
+from app import db, security
 from startup import log
 
 ADVICE = {
@@ -64,10 +64,20 @@ class Typed(NamedTuple):
 def _http_error(error: HTTPException, typed: Typed | None = None) -> Response:
     if error.code == 413:  # the form cannot be read, so the page does without what looks into it
         g.is_failing = True
+    if request.url_rule is None:
+        _recognise()
     response = error.get_response()
     advice = ADVICE.get(error.code, error.description)
     response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice, typed=typed))
     return response
+
+
+def _recognise() -> None:
+    """Find out who asked for an address that no view has, so that the page has their navigation and timer."""
+    try:
+        security.is_signed_in()
+    except (db.DatabaseAwayError, psycopg2.Error):
+        g.is_failing = True
 
 
 def _typed() -> Typed | None:

@@ -69,7 +69,7 @@ def clock(value: datetime) -> str:
 
 def time_of_day(value: time) -> str:
     """Return a local time of day: `09:05`, or `9:05 am`."""
-    if security.is_signed_in() and security.viewer().time_format == "12h":
+    if (viewer := security.person()) and viewer.time_format == "12h":
         return format_time(value, "h:mm a", locale=LANGUAGE).lower()
     return f"{value:%H:%M}"
 
@@ -114,7 +114,7 @@ def locale_of(name: str) -> Locale | None:
 
 
 def _date_locale() -> Locale | None:
-    return locale_of(security.viewer().date_locale) if security.is_signed_in() else None
+    return locale_of(viewer.date_locale) if (viewer := security.person()) else None
 
 
 def init_app(app: Flask) -> None:

@@ -81,7 +81,15 @@ def current_settings() -> Settings:
 
 def zone() -> ZoneInfo:
     """Return the time zone of the settings, in which days begin; UTC where this system knows none of that name."""
-    return timekeeping.time_zone(current_settings().timezone) or ZoneInfo("UTC")
+    if "zone" not in g:
+        g.zone = timekeeping.time_zone(current_settings().timezone) or ZoneInfo("UTC")
+    return g.zone
+
+
+def forget_settings() -> None:
+    """Let what this request does from now on read the settings anew: it has changed them."""
+    g.pop("settings", None)
+    g.pop("zone", None)
 
 
 def is_first_sending(cursor: db.Cursor) -> bool:

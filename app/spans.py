@@ -84,9 +84,12 @@ def shown(moment: datetime, zone: ZoneInfo) -> datetime:
 def which(moment: datetime, zone: ZoneInfo) -> bool | None:
     """Tell whether the local time of `moment` (UTC, no zone) is the second of two; None where it comes once."""
     local = to_local(moment, zone)
-    if local.replace(fold=0).utcoffset() == local.replace(fold=1).utcoffset():
-        return None
-    return local.fold == 1
+    return local.fold == 1 if comes_twice(local) else None
+
+
+def comes_twice(local: datetime) -> bool:
+    """Tell whether the clocks of its zone show this local time twice, for they are put back."""
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
 def _start(typed: Typed, zone: ZoneInfo, kept: Span | None) -> datetime:

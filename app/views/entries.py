@@ -18,7 +18,7 @@ from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.queries import entry_pages, projects, tasks, time_entries
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Entry, Overlap
-from app.spans import Span, SpanError, shown, span_of, which
+from app.spans import Span, SpanError, comes_twice, shown, span_of, which
 
 blueprint = Blueprint("entries", __name__)
 
@@ -168,15 +168,15 @@ def _days(found: entry_pages.Page) -> list[Day]:
 
 def _written(start: datetime, end: datetime | None) -> Written:
     """Return how the times of an entry are written; a time that comes twice with the name of its zone."""
-    over = (formats.local_day(end) - formats.local_day(start)).days if end else 0
-    return Written(_written_time(start), _written_time(end) if end else None, over)
+    began = timekeeping.to_local(start, security.zone())
+    ended = timekeeping.to_local(end, security.zone()) if end else None
+    over = (ended.date() - began.date()).days if ended else 0
+    return Written(_written_time(began), _written_time(ended) if ended else None, over)
 
 
-def _written_time(moment: datetime) -> str:
-    zone = security.zone()
-    if which(moment, zone) is None:
-        return formats.clock(moment)
-    return f"{formats.clock(moment)} {timekeeping.to_local(moment, zone):%Z}"
+def _written_time(local: datetime) -> str:
+    written = formats.time_of_day(local.time())
+    return f"{written} {local:%Z}" if comes_twice(local) else written
 
 
 # --- An entry by hand ---

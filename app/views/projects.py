@@ -5,7 +5,7 @@ of others are for administrators, who also make, edit and archive projects.
 """
 
 from collections import Counter
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -24,11 +24,12 @@ LAST_PAGE = 1000
 
 
 class Bar(NamedTuple):
-    """The hours of a span of time, and how long its bar is, in percent of the longest."""
+    """The hours of a month, and how long its bar is, in percent of the longest; without `days`, of all other times."""
 
     label: str
     minutes: int
     percent: int
+    days: tuple[date, date] | None  # the first and the last one
 
 
 # --- The list ---
@@ -119,7 +120,13 @@ def _bars(by_span: Counter[int], months: list[date]) -> list[Bar]:
     spans += [(MONTHS + 1, "Later")] if by_span[MONTHS + 1] else []
     longest = max((by_span[span] for span, _ in spans if span), default=0)
     return [
-        Bar(label, by_span[span], 100 * by_span[span] // longest if span and longest else 0) for span, label in spans
+        Bar(
+            label,
+            by_span[span],
+            100 * by_span[span] // longest if span and longest else 0,
+            (months[span - 1], months[span] - timedelta(days=1)) if 0 < span <= MONTHS else None,
+        )
+        for span, label in spans
     ]
 
 

@@ -75,7 +75,7 @@ def save() -> ResponseReturnValue:
         is_stale = saved.version != form.version.data and bool(differing or not saved.values)
         if saved.version == form.version.data:
             installation.save(cursor, wanted)
-    g.pop("settings", None)
+    security.forget_settings()
     if is_stale:
         form.version.data = saved.version
         return _page(form, differing), 409

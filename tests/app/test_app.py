@@ -56,6 +56,13 @@ def test_an_unknown_address_gives_a_page_that_leads_back(client, read):
     assert 'href="/"' in answer.text
 
 
+def test_an_unknown_address_leaves_who_is_signed_in_the_navigation_and_the_timer(as_user):
+    for answer in (as_user("alice").get("/nowhere"), as_user("alice").submit("/")):
+        assert answer.status_code in (404, 405)
+        assert 'aria-label="Main"' in answer.text
+        assert 'aria-label="Timer"' in answer.text
+
+
 def test_a_method_that_a_page_does_not_take_gives_405_and_names_those_that_it_takes(client, read):
     answer = client.submit("/")
     assert answer.status_code == 405

@@ -5,6 +5,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 
 from app import formats, security
 from app.queries.settings import Settings
@@ -17,13 +18,14 @@ def seen_by(monkeypatch):
     """Return a function that makes somebody with those preferences the viewer."""
 
     def viewer(time_format="24h", date_locale="", **settings):
-        monkeypatch.setattr(security, "is_signed_in", lambda: True)
         monkeypatch.setattr(
-            security, "viewer", lambda: SimpleNamespace(time_format=time_format, date_locale=date_locale)
+            security, "person", lambda: SimpleNamespace(time_format=time_format, date_locale=date_locale)
         )
         monkeypatch.setattr(security, "current_settings", lambda: Settings(**settings))
+        security.forget_settings()
 
-    return viewer
+    with Flask("app").app_context():
+        yield viewer
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from fractions import Fraction
+from html import unescape
 from uuid import uuid4
 
 import pytest
@@ -212,8 +213,14 @@ def test_the_months_of_a_project_add_up_to_its_hours(as_user, migrated, cast, sh
         spend(migrated, cast["alice"], "2025-03-31 22:00", 4)
         spend(migrated, cast["alice"], "2026-03-20 08:00", 8)
         spend(migrated, cast["alice"], "2026-03-31 22:00", 16)  # April in Rome
-        page = read(as_user("alice").get("/projects/20").text)
+        html = as_user("alice").get("/projects/20").text
+        links = re.findall(r'<a href="(/reports\?[^"]*)">([^<]*)</a>', html)
+        reports = [read(as_user("alice").get(unescape(address)).text) for address, _ in links]
+    page = read(html)
     assert {"Earlier | 0:03", "Apr 2025 | 0:04", "Mar 2026 | 0:08", "Later | 0:16", "In all | 0:31"} <= set(page)
+    assert [hours for _, hours in links] == ["0:04", "0:08", "0:31"]
+    for (_, hours), report in zip(links, reports, strict=True):
+        assert any(line.startswith(f"Total | {hours} | ") for line in report)
 
 
 def test_nobody_elses_address_shows_a_project(as_user, cast):
