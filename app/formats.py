@@ -6,10 +6,10 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time, get_date_format
-from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import format_currency
 from flask import Flask
 
-from app import security, timekeeping
+from app import billing, security, timekeeping
 
 # Without a locale of the viewer's own: words in English, and dates that are the same in every language.
 LANGUAGE = "en"
@@ -48,6 +48,12 @@ def day(value: date) -> str:
     """Return a day without its year as in `Mon 9 Mar`, or in the viewer's own way: `Mo., 9. März`."""
     locale = _date_locale()
     return format_skeleton("MMMEd", value, locale=locale) if locale else f"{value:%a} {value.day} {value:%b}"
+
+
+def short_day(value: date) -> str:
+    """Return a day with its month alone: `9 Mar`, or in the viewer's own way: `9. März`."""
+    locale = _date_locale()
+    return format_skeleton("MMMd", value, locale=locale) if locale else f"{value.day} {value:%b}"
 
 
 def full_day(value: date) -> str:
@@ -92,9 +98,8 @@ def money(amount: Decimal) -> str:
     if not isinstance(amount, Decimal | int):
         raise TypeError(f"money({amount!r}): expected a Decimal")
     currency = security.current_settings().currency
-    coin = Decimal(1).scaleb(-get_currency_precision(currency))
     with localcontext(EXACT):
-        rounded = +Decimal(amount).quantize(coin, ROUND_HALF_UP)  # the plus makes -0.00 zero
+        rounded = +Decimal(amount).quantize(billing.coin_of(currency), ROUND_HALF_UP)  # the plus makes -0.00 zero
         written = format_currency(rounded, currency, locale=_date_locale() or LANGUAGE)
     return re.sub(r"(?<=[^\W\d_])(?=\d)", "\N{NO-BREAK SPACE}", written)  # a code without a sign: CHF 12.00
 

@@ -186,20 +186,15 @@ def bounds(columns: list[Bucket], zone: ZoneInfo) -> list[datetime]:
     return [days_from(start, 0, zone).bounds[0] for start in starts]
 
 
-def amount(lines: Iterable[Line]) -> Decimal:
-    """Return what the lines come to; one without a rate comes to nothing."""
-    return sum((billing.amount(line.minutes, line.rate) for line in lines if line.rate is not None), Decimal("0.00"))
-
-
-def rows_of(cells: Iterable[Cell], lines: Iterable[Line]) -> list[Row]:
-    """Return a row for each key, the most time first, and what has no key last."""
+def rows_of(cells: Iterable[Cell], lines: Iterable[Line], coin: Decimal) -> list[Row]:
+    """Return a row for each key, the most time first, and what has no key last; each line is rounded to the coin."""
     rows: dict[int | str | None, Row] = {}
     lines_of = defaultdict(list)
     for line in lines:
-        lines_of[line.key].append(line)
+        lines_of[line.key].append((line.minutes, line.rate))
     for cell in cells:
         if cell.key not in rows:
-            rows[cell.key] = Row(cell.key, {}, Figure(), Figure(), amount(lines_of[cell.key]))
+            rows[cell.key] = Row(cell.key, {}, Figure(), Figure(), billing.total(lines_of[cell.key], coin))
         row = rows[cell.key]
         row.cells[cell.bucket] = row.cells.get(cell.bucket, Figure()) + cell.figure
         if cell.billable:

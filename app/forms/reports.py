@@ -13,6 +13,8 @@ from app.queries.reports import Choice
 from app.reporting import COLUMNS, FIRST_DAY, LAST_DAY, PERIODS, ROWS
 
 ID = re.compile("[0-9]{1,10}")
+# What queries.reports takes from around a tag.
+BLANKS = " \t\r\n"
 NO_CHOICE = "There is no such choice: take one of the list."
 
 
@@ -50,7 +52,8 @@ class RowField(SelectField):
         super().__init__(label, choices=[], coerce=_text, validate_choice=False, **options)
 
     def offer(self, choices: Iterable[Choice]) -> None:
-        """Let it show these."""
+        """Let it show these, and the one that was chosen."""
+        self.data = None if self.data is None else str(self.data)
         self.choices = [
             SelectChoice("", "All"),
             *(SelectChoice(str(row.id), f"{row.name} \N{EN DASH} {row.of}" if row.of else row.name) for row in choices),
@@ -146,7 +149,7 @@ class ReportForm(Form):
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags, each trimmed and once."""
-        return tuple(dict.fromkeys(tag for part in (self.asked("tag") or "").split(",") if (tag := part.strip())))
+        return tuple(dict.fromkeys(tag for part in (self.asked("tag") or "").split(",") if (tag := part.strip(BLANKS))))
 
 
 def _text(value: object) -> str | None:

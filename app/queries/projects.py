@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from psycopg2.extensions import cursor as Cursor
+
+from app import billing
 
 # So many can be chosen from a list; who has more archives some.
 MOST_CHOICES = 200
@@ -87,7 +89,7 @@ def listed(cursor: Cursor, archived: bool, search: str, page: int) -> tuple[list
     """
     cursor.execute(
         """
-        SELECT id, name, client, billable, nullif(hourly_rate, 'NaN'), status
+        SELECT id, name, client, billable, hourly_rate, status
         FROM projects
         WHERE (status = 'active') <> %(archived)s
             AND (name ILIKE %(pattern)s OR client ILIKE %(pattern)s OR billing_ref ILIKE %(pattern)s)
@@ -97,7 +99,7 @@ def listed(cursor: Cursor, archived: bool, search: str, page: int) -> tuple[list
         """,
         {"archived": archived, "pattern": pattern(search), "size": ON_A_PAGE, "page": page},
     )
-    found = [Listed(*row) for row in cursor]
+    found = [_agreed(Listed(*row)) for row in cursor]
     return found[:ON_A_PAGE], len(found) > ON_A_PAGE
 
 
@@ -172,24 +174,26 @@ class Spent(NamedTuple):
     """Credited minutes of a project: of one person in one span of time."""
 
     span: int
-    user_id: int | None
     username: str | None
     minutes: int
     billable_minutes: int
+
+
+Priced = TypeVar("Priced", Listed, Project)
 
 
 def get(cursor: Cursor, project_id: int) -> Project | None:
     """Return the project."""
     cursor.execute(
         """
-        SELECT id, name, client, description, billable, nullif(hourly_rate, 'NaN'), billing_ref, status, updated_at
+        SELECT id, name, client, description, billable, hourly_rate, billing_ref, status, updated_at
         FROM projects
         WHERE id = %s
         """,
         (project_id,),
     )
     row = cursor.fetchone()
-    return Project(*row) if row else None
+    return _agreed(Project(*row)) if row else None
 
 
 def lock(cursor: Cursor, project_id: int) -> Project | None:
@@ -266,7 +270,7 @@ def spent(cursor: Cursor, project_id: int, user_id: int | None, bounds: list[dat
     """
     cursor.execute(
         """
-        SELECT span, user_id, username, minutes, billable_minutes
+        SELECT span, username, minutes, billable_minutes
         FROM (
             SELECT width_bucket(start_time, %(bounds)s::timestamp[]) AS span, user_id,
                 sum(credited_minutes(start_time, end_time, duration_seconds, %(at)s))::bigint AS minutes,
@@ -308,3 +312,7 @@ def invoiced_minutes(cursor: Cursor, project_id: int, at: datetime) -> int:
         {"project": project_id, "at": at},
     )
     return cursor.fetchone()[0]
+
+
+def _agreed(project: Priced) -> Priced:
+    return project._replace(hourly_rate=billing.agreed(project.hourly_rate))

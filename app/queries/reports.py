@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from app import billing
 from app.reporting import Cell, Figure, Line, Selection
 
 # How many choices a form offers; what is chosen is always among them.
@@ -95,7 +96,8 @@ def sums(
 ) -> tuple[list[Cell], list[Line]]:
     """Return the parts of a report by `rows` (a key of GROUPINGS): time by column, and billable time by rate.
 
-    `bounds` are the instants at which the columns begin and the last one ends. A line is of one project in one row.
+    `bounds` are the instants at which the columns begin and the last one ends. A line is of one
+    project in one row; a project that is not billable has no rate.
     """
     key, source, row = (sql.SQL(part).format(tags=TAGS) for part in GROUPINGS[rows])
     # A scan for each column: the planner knows how many users or projects there are, but not how many days, and would
@@ -118,13 +120,14 @@ def sums(
                 ) AS found
             )
             SELECT {row} AS key, bucket, sums.billable, sum(minutes)::bigint, sum(entries)::bigint,
-                hourly_rate, grouping(bucket)
+                rate, grouping(bucket)
             FROM sums
-            LEFT JOIN projects ON projects.id = sums.project_id
+            LEFT JOIN (SELECT *, CASE WHEN billable THEN hourly_rate END AS rate FROM projects) AS projects
+                ON projects.id = sums.project_id
             {source}
             GROUP BY GROUPING SETS (
                 ({row}, bucket, sums.billable),
-                ({row}, sums.project_id, hourly_rate, sums.billable)
+                ({row}, sums.project_id, rate, sums.billable)
             )
             """
         ).format(key=key, source=source, row=row, matching=MATCHING),
@@ -135,7 +138,7 @@ def sums(
         if not is_line:
             cells.append(Cell(row_key, bucket, billable, Figure(minutes, entries)))
         elif billable:
-            lines.append(Line(row_key, rate, minutes))
+            lines.append(Line(row_key, billing.agreed(rate), minutes))
     return cells, lines
 
 

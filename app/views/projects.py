@@ -107,9 +107,13 @@ def _what_is_worked_on_first(card: tasks.Card) -> int:
     return {"in_progress": 0, "pending": 1, "done": 3}.get(card.status, 2)
 
 
+def _coin() -> Decimal:
+    return billing.coin_of(security.current_settings().currency)
+
+
 def _amount(minutes: int | None, rate: Decimal | None) -> Decimal | None:
     """Return what the minutes cost: the whole project is one line. None where there are none, or no rate is agreed."""
-    return None if minutes is None or rate is None else billing.amount(minutes, rate)
+    return None if minutes is None or rate is None else billing.amount(minutes, rate, _coin())
 
 
 def _bars(by_span: Counter[int], months: list[date]) -> list[Bar]:

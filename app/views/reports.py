@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, abort, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
-from app import charts, csv_export, db, formats, headers, reporting
+from app import billing, charts, csv_export, db, formats, headers, reporting
 from app.forms.reports import ReportForm
 from app.queries import reports
 from app.reporting import Bucket, Row, Selection
@@ -67,8 +67,7 @@ def entries() -> ResponseReturnValue:
     begin, end = reporting.bounds([asked.days], zone())
     after = reports.Place(*asked.form.after.data) if asked.form.after.data else None
     found = reports.entries(db.cursor(), asked.selection, begin, end, now(), ENTRIES_OF_A_PAGE + 1, after)
-    cells, lines = reports.sums(db.cursor(), asked.selection, [begin, end], asked.rows, now())
-    total = reporting.total_of(reporting.rows_of(cells, lines))
+    total = reporting.total_of(_rows(asked.selection, [begin, end], asked.rows))
     if asked.rows == "tag":
         total = _whole(asked.selection, [begin, end])
     listed = found[:ENTRIES_OF_A_PAGE]
@@ -146,8 +145,8 @@ def _page(asked: Asked) -> ResponseReturnValue:
         form=_shown_form(asked),
         report=report,
         rows=[
-            (row, *report.labels[row.key], asked.selection.of_row(asked.rows, row.key), _dot(asked, report, row))
-            for row in shown
+            (row, *report.labels[row.key], asked.selection.of_row(asked.rows, row.key), _dot(asked, place))
+            for place, row in enumerate(shown, (number - 1) * ROWS_OF_A_PAGE)
         ],
         columns=[(at, column, _heading(column, asked.columns)) for at, column in enumerate(report.columns, 1)]
         if asked.columns != "none"
@@ -237,14 +236,19 @@ def _all_days(user: int | None, today: date) -> Bucket:
 def _report(asked: Asked) -> Report:
     columns = reporting.buckets(asked.days, asked.columns)
     bounds = reporting.bounds(columns, zone())
-    rows = reporting.rows_of(*reports.sums(db.cursor(), asked.selection, bounds, asked.rows, now()))
+    rows = _rows(asked.selection, bounds, asked.rows)
     total = _whole(asked.selection, bounds) if asked.rows == "tag" else reporting.total_of(rows)
     return Report(columns, rows, _labels(asked.rows, rows), total)
 
 
 def _whole(selection: Selection, bounds: list[datetime]) -> Row:
     """The total in which each entry counts once, whatever its tags."""
-    return reporting.total_of(reporting.rows_of(*reports.sums(db.cursor(), selection, bounds, "none", now())))
+    return reporting.total_of(_rows(selection, bounds, "none"))
+
+
+def _rows(selection: Selection, bounds: list[datetime], rows: str) -> list[Row]:
+    cells, lines = reports.sums(db.cursor(), selection, bounds, rows, now())
+    return reporting.rows_of(cells, lines, billing.coin_of(current_settings().currency))
 
 
 def _labels(rows: str, found: list[Row]) -> dict[int | str | None, tuple[str, str]]:
@@ -272,11 +276,11 @@ def _minutes(row: Row, column: int) -> int:
     return row.cells[column].minutes if column in row.cells else 0
 
 
-def _dot(asked: Asked, report: Report, row: Row) -> int | None:
-    """The number of the row's colour in the chart, None where the chart does not tell rows apart."""
+def _dot(asked: Asked, place: int) -> int | None:
+    """The number of the colour of the row at that place in the chart, None where the chart does not tell rows apart."""
     if asked.columns == "none" or asked.rows in ("none", "tag"):
         return None
-    return min(report.rows.index(row), charts.NAMED)
+    return min(place, charts.NAMED)
 
 
 def _looks(asked: Asked) -> dict[str, str | None]:
@@ -349,7 +353,7 @@ def _heading(column: Bucket, unit: str) -> tuple[str, str]:
         weekday, _, short = formats.day(first).partition(" ")
         return weekday, short
     if unit == "week":
-        return f"Week {first.isocalendar().week}", formats.day(first).partition(" ")[2]
+        return f"Week {first.isocalendar().week}", formats.short_day(first)
     if unit == "month":
         return f"{first:%b}", f"{first:%Y}"
     return f"{first:%Y}", ""

@@ -154,7 +154,7 @@ def test_three_entries_of_twenty_minutes_at_80_are_80(as_user, migrated, cast, s
 @given(st.integers(0, 10**7), st.decimals(0, "9999999.99", places=2))
 def test_an_amount_is_the_exact_product_rounded_half_up(minutes, rate):
     exact = Fraction(minutes) * Fraction(rate) / 60
-    assert Fraction(billing.amount(minutes, rate)) * 100 == (exact * 100 + Fraction(1, 2)) // 1
+    assert Fraction(billing.amount(minutes, rate, billing.coin_of("EUR"))) * 100 == (exact * 100 + Fraction(1, 2)) // 1
 
 
 def test_what_is_on_a_live_invoice_what_is_not_billable_and_what_runs_is_not_left_to_bill(

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app import reporting
+from app import billing, reporting
 from app.queries import reports
 from app.reporting import Bucket, Selection
 
 pytestmark = pytest.mark.only_pg("pg18")
+
+CENT = billing.coin_of("EUR")
 
 # Days on which the clocks change, at night and (in Cairo) at midnight, with a day around each.
 CHANGES = {
@@ -119,7 +121,7 @@ def test_totals_are_the_sums_of_their_parts_by_day_week_and_month(totals_databas
             columns = reporting.buckets(days, unit)
             assert columns[0].first == days.first and columns[-1].last == days.last
             bounds = reporting.bounds(columns, zone)
-            found = reporting.rows_of(*reports.sums(cursor, Selection(*days), bounds, by, AT))
+            found = reporting.rows_of(*reports.sums(cursor, Selection(*days), bounds, by, AT), CENT)
 
             expected: dict[tuple, int] = defaultdict(int)
             for entry in within:
