@@ -26,7 +26,7 @@ def init_app(app: Flask) -> None:
                     midnight = datetime.combine(today, time.min)
                     with db.change() as cursor:
                         analytics.keep_figures_of(cursor, today, midnight - timedelta(days=1), midnight)
-                seen_to[:] = [today]
+                    seen_to[:] = [today]
             except (db.DatabaseAwayError, psycopg2.Error) as error:  # the page is right all the same
                 log.warning(f"The figures of the day were not kept: {db.one_line(error)}")
         return response

@@ -1,11 +1,12 @@
 """Time entries as CSV, a piece at a time.
 
 UTF-8 with a byte order mark, without which Excel takes it for another encoding; lines end with CR LF. All text is
-quoted, so that a spreadsheet which expects another delimiter does not cut it, and none of it begins a formula.
+quoted, and none of it begins a formula, not even where a spreadsheet that expects another delimiter cuts it.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -20,8 +21,10 @@ COLUMNS = (
 DELIMITERS = ",;\t|"
 ROWS_AT_ONCE = 500
 
-# Spreadsheets take what begins so for a formula, the wide forms of East Asia included.
+# Spreadsheets take what begins so for a formula, the wide forms of East Asia included; a dash before a blank, as in the
+# lists of notes, only where the whole text begins with it.
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+FORMULA_WITHIN = re.compile(r"(?<=[,;|\t\r\n])(?=[=+@＝＋＠]|[-－](?! ))")  # noqa: RUF001
 
 
 def pieces(entries: Iterable[Entry], delimiter: str, zone: ZoneInfo, at: datetime) -> Iterator[bytes]:
@@ -44,7 +47,7 @@ def pieces(entries: Iterable[Entry], delimiter: str, zone: ZoneInfo, at: datetim
 
 def harmless(text: str | None) -> str:
     """Return `text` so that no spreadsheet takes it for a formula: with an apostrophe before what could be one."""
-    text = text or ""
+    text = FORMULA_WITHIN.sub("'", text or "")
     return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
 
 

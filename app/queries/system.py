@@ -15,7 +15,6 @@ class Database(NamedTuple):
     connections: int
     most_connections: int
     cache_hit_rate: float | None
-    since: datetime | None
 
 
 class Relation(NamedTuple):
@@ -24,7 +23,6 @@ class Relation(NamedTuple):
     name: str
     rows: int
     bytes: int
-    index_bytes: int
 
 
 class Statement(NamedTuple):
@@ -62,8 +60,7 @@ def database(cursor: Cursor) -> Database:
             pg_database_size(current_database()),
             numbackends,
             current_setting('max_connections')::integer,
-            blks_hit::float / nullif(blks_hit + blks_read, 0),
-            stats_reset AT TIME ZONE 'UTC'
+            blks_hit::float / nullif(blks_hit + blks_read, 0)
         FROM pg_stat_database
         WHERE datname = current_database()
         """
@@ -75,7 +72,7 @@ def biggest_tables(cursor: Cursor, limit: int) -> list[Relation]:
     """Return the tables of the schema in use that take the most room."""
     cursor.execute(
         """
-        SELECT relname, greatest(reltuples, 0)::bigint, pg_total_relation_size(oid), pg_indexes_size(oid)
+        SELECT relname, greatest(reltuples, 0)::bigint, pg_total_relation_size(oid)
         FROM pg_class
         WHERE relkind = 'r' AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'users'::regclass)
         ORDER BY pg_total_relation_size(oid) DESC, relname
@@ -89,19 +86,24 @@ def biggest_tables(cursor: Cursor, limit: int) -> list[Relation]:
 def slowest_statements(cursor: Cursor, limit: int) -> list[Statement] | None:
     """Return the statements of this database that took the most time; None where nobody counts them.
 
-    That takes the extension pg_stat_statements, which its administrator loads and creates.
+    That takes the extension pg_stat_statements, which its administrator loads and creates. What is loaded only a
+    superuser may read, but the settings of a library everybody; the columns are of its version 1.8, which a database
+    that was upgraded may lack.
     """
     cursor.execute(
-        r"""
-        SELECT to_regclass('pg_stat_statements') IS NOT NULL
-            AND current_setting('shared_preload_libraries') ~ '\mpg_stat_statements\M'
+        """
+        SELECT EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max')
+            AND EXISTS (
+                SELECT FROM pg_attribute
+                WHERE attrelid = to_regclass('pg_stat_statements') AND attname = 'total_exec_time'
+            )
         """
     )
     if not cursor.fetchone()[0]:
         return None
     cursor.execute(
         """
-        SELECT query, calls, mean_exec_time, total_exec_time
+        SELECT coalesce(query, ''), calls, mean_exec_time, total_exec_time
         FROM pg_stat_statements
         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND userid = to_regrole(quote_ident(current_user))

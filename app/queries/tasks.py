@@ -67,6 +67,7 @@ def hold(cursor: Cursor, task_id: int, project_id: int) -> bool:
 # --- The board ---
 
 IN_A_COLUMN = 20
+IN_A_COLUMN_OF_A_PROJECT = 200
 
 
 class Card(NamedTuple):

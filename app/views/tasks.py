@@ -30,7 +30,8 @@ def page() -> str:
 def _board_page(problem: str = "") -> str:
     wanted = _filter()
     cursor = db.cursor()
-    cards = tasks.cards(cursor, wanted, security.now())
+    most = tasks.IN_A_COLUMN if wanted.project_id is None else tasks.IN_A_COLUMN_OF_A_PROJECT
+    cards = tasks.cards(cursor, wanted, security.now(), most)
     columns = {status: [card for card in cards if card.status == status] for status in board.COLUMNS}
     chosen = projects.choices(cursor, viewer().id)
     return render_template(
@@ -40,18 +41,18 @@ def _board_page(problem: str = "") -> str:
         filter=wanted,
         filters=_filters(),
         projects=chosen,
-        project=_project_beside(chosen, wanted.project_id),
+        project=_project_beside(wanted.project_id, [choice.id for choice in chosen]),
         people=tasks.people(cursor),
         board=board,
         today=today(),
-        most=tasks.IN_A_COLUMN,
+        most=most,
         problem=problem,
     )
 
 
-def _project_beside(chosen: list[projects.Choice], project_id: int | None) -> projects.Project | None:
-    """Return the project of the filter where it is none of those to choose: an archived one."""
-    if project_id is None or project_id in [choice.id for choice in chosen]:
+def _project_beside(project_id: int | None, offered: list[int]) -> projects.Project | None:
+    """Return a project that is none of those offered: an archived one, or one of more than a list holds."""
+    if project_id is None or project_id in offered:
         return None
     return projects.get(db.cursor(), project_id)
 
@@ -185,8 +186,7 @@ def save(task_id: int) -> ResponseReturnValue:
         form.project.errors = ["Time was spent on it in its project, so it stays there. Make a new task instead."]
         return _form_page(form, found), 409
     if is_stale:
-        form.version.raw_data = None
-        form.version.process_data(found.version)
+        form.version.data = found.version
         return _form_page(form, found, "Somebody else changed this task meanwhile. Save again to replace that."), 409
     flash("Saved.")
     return redirect(url_for("tasks.page", project=form.project.data), 303)
@@ -224,6 +224,9 @@ def _offer(form: TaskForm, found: tasks.Task | None) -> None:
     people = tasks.people(cursor)
     if found and found.project_id not in [value for value, _ in chosen]:
         chosen.append((found.project_id, found.project))
+    beside = _project_beside(form.project.data, [value for value, _ in chosen])
+    if beside and beside.status == "active":
+        chosen.append((beside.id, beside.name))
     if found and found.assigned_to and found.assigned_to not in [value for value, _ in people]:
         people.append((found.assigned_to, found.assignee or ""))
     form.offer(chosen, people, found.status if found else "pending", found.priority if found else "medium")

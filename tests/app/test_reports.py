@@ -12,6 +12,7 @@ import pytest
 import time_machine
 
 from app import billing
+from app.formats import DATE_LOCALES
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -139,6 +140,47 @@ def test_rows_and_totals(as_user, work, read):
 def test_three_times_twenty_minutes_bill_a_whole_hour(as_user, work):
     html = as_user("carol").get(f"{PAGE}?from=2026-03-02&to=2026-03-02").text
     assert "€80.00" in html and "79" not in re.findall(r"€\d+", html)
+
+
+def test_amounts_without_coins_add_up_as_they_are_shown(as_user, migrated, work, read):
+    migrated.execute("UPDATE settings SET currency = 'JPY'")
+    migrated.execute("UPDATE projects SET hourly_rate = 1000")
+    migrated.execute("DELETE FROM time_entries")
+    for project in ("Website", "Shop", "Own"):
+        migrated.execute(
+            "INSERT INTO time_entries (project_id, start_time, end_time) VALUES (%s, '2026-03-02 8:00', %s)",
+            work[project],
+            "2026-03-02 8:20",
+        )
+    page = read(as_user("carol").get(f"{PAGE}?columns=none").text)
+    assert [line.rpartition("¥")[2] for line in page if "0:20" in line] == ["333", "333", "333"]
+    assert any(line.startswith("Total | 1:00 | ") and line.endswith("¥999") for line in page)
+
+
+def test_a_project_that_is_not_billable_earns_nothing_whatever_its_entries_say(as_user, migrated, work, read):
+    migrated.execute("UPDATE projects SET billable = false WHERE name = 'Website'")
+    page = read(as_user("carol").get(f"{PAGE}?columns=none").text)
+    assert "Website Acme | 2:00 | 2:00 | – | €0.00" in page
+    assert "Total | 11:55 | 5:45 | 6:10 | €66.66" in page
+
+
+def test_the_form_keeps_the_filters_that_it_shows(as_user, work, cast):
+    asked = f"project={work['Website']}&task={work['Layout']}&user={cast['alice']}&without=tag&without=client"
+    html = as_user("carol").get(f"{PAGE}?{asked}").text
+    for name, row in (("project", work["Website"]), ("task", work["Layout"]), ("user", cast["alice"])):
+        choice = html.partition(f'id="{name}"')[2].partition("</select>")[0]
+        assert re.findall(r'<option selected value="(\d+)"', choice) == [str(row)]
+    assert 'option selected value="client"' in html
+    assert '<input type="hidden" name="without" value="tag">' in html
+
+
+@pytest.mark.parametrize("locale", ["", *DATE_LOCALES])
+def test_a_week_is_headed_by_its_first_day_and_month_in_any_locale(as_user, migrated, cast, work, read, locale):
+    migrated.execute("INSERT INTO display_preferences (user_id, date_locale) VALUES (%s, %s)", cast["carol"], locale)
+    html = as_user("carol").get(f"{PAGE}?columns=week&from=2026-11-23&to=2026-11-29").text
+    html += as_user("carol").get(f"{PAGE}?columns=week&from=2026-03-02&to=2026-03-08").text
+    below = re.findall(r"Week \d+<br> ([^<]*)<", html)
+    assert below and all("2" in heading and len(heading) > 2 for heading in below), below
 
 
 def test_an_entry_with_several_tags_counts_in_each_row_but_once_in_the_total(as_user, work, read):

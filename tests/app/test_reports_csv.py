@@ -113,7 +113,7 @@ def test_a_delimiter_that_would_spoil_the_file_becomes_a_comma(delimiter):
     assert file.startswith('\ufeff"id","user"'.encode())
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])  # noqa: RUF001
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "- 1", "@SUM(A1)", "\t1", "\r1", "\n1", "＝1"])  # noqa: RUF001
 def test_no_cell_begins_a_formula(as_user, cast, migrated, text):
     migrated.execute("UPDATE users SET username = %s WHERE username = 'alice'", text)
     migrated.execute("UPDATE projects SET name = %s, client = %s WHERE id = 1", text, text)
@@ -123,6 +123,17 @@ def test_no_cell_begins_a_formula(as_user, cast, migrated, text):
     assert row["client"].startswith("'")
     assert row["raw"] == "'-1:00" and row["credited"] == "0:00"
     assert csv_export.harmless("a=b") == "a=b"
+
+
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_no_cell_begins_a_formula_where_another_delimiter_is_expected(as_user, cast, migrated, delimiter):
+    notes = f"see{delimiter}=HYPERLINK(A1){delimiter}-1+cmd\n@SUM(A1)\n- a list\n- of dashes"
+    insert(migrated, cast["alice"], "2026-03-02 08:00", "2026-03-02 09:00", 3600, notes, "x")
+    file = as_user("alice").get("/reports.csv?from=2026-03-02&to=2026-03-02").data.decode("utf-8-sig")
+    cells = [cell for row in csv.reader(io.StringIO(file, newline=""), delimiter=delimiter) for cell in row]
+    assert any("HYPERLINK" in cell for cell in cells)
+    assert not any(cell.startswith(csv_export.FORMULA_SIGNS) for cell in cells if not cell.startswith("- "))
+    assert "\n- a list\n- of dashes" in file
 
 
 def test_an_export_of_any_length_takes_no_more_memory_and_leaves_no_transaction(as_user, cast, migrated):

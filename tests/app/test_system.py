@@ -1,5 +1,6 @@
 """The system page, for administrators."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -69,6 +70,12 @@ def test_it_shows_what_an_adoption_found_and_what_is_left_to_decide_first(lines,
 
 def test_it_says_how_to_count_statements_where_nobody_does(lines):
     assert any("pg_stat_statements" in line for line in lines())
+
+
+def test_an_extension_that_no_library_serves_is_as_if_nobody_counted(lines, migrated):
+    with contextlib.closing(migrated.connect("postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION pg_stat_statements")
+    assert any(line.startswith("Nobody counts them.") for line in lines())
 
 
 def test_the_figures_of_the_days_are_drawn(as_user, migrated):

@@ -62,6 +62,18 @@ def shop(migrated, cast):
     return 20
 
 
+def test_a_task_is_made_in_a_project_that_no_list_has_room_for(as_user, migrated, cast, shop):
+    migrated.execute(
+        "INSERT INTO projects (id, name, client) SELECT n, 'p' || n, 'Acme' FROM generate_series(1000, 1250) AS n"
+    )
+    migrated.execute("UPDATE projects SET updated_at = '2020-01-01' WHERE id = 20")
+    html = as_user("alice").get("/tasks/new?project=20").text
+    assert '<option selected value="20">Shop' in html.partition('id="project"')[2].partition("</select>")[0]
+    as_user("alice").submit("/tasks/new", {"name": "Cart", "project": 20, "status": "pending", "priority": "low"})
+    assert migrated.query("SELECT name, project_id FROM tasks") == [("Cart", 20)]
+    assert '<option selected value="22"' not in as_user("alice").get("/tasks/new?project=22").text
+
+
 @pytest.fixture
 def add(migrated, cast, shop):
     """Return a function that adds a task of alice's and gives its id."""

@@ -192,7 +192,7 @@ def test_an_empty_database_lacks_every_table_and_is_left_empty(database, run_run
         "function archive_column(text,text)",
         "function archive_for(regclass)",
         "function archive_table(text)",
-        "function credited_minutes(timestamp without time zone,timestamp without time zone,integer,"
+        "function credited_minutes(timestamp without time zone,timestamp without time zone,bigint,"
         "timestamp without time zone)",
         "function drop_invalid_index(text)",
         "function in_archive(text)",
