@@ -31,6 +31,16 @@ class Row(NamedTuple):
     cells: list[Cell]
 
 
+class Typed(NamedTuple):
+    """What was typed into a cell, and what the page said that it was; None where the page is to say what it is now.
+
+    It is said anew only to those who are told so: else the next sending would write over what they have not seen.
+    """
+
+    text: str
+    was: str | None
+
+
 class ConflictError(Exception):
     """A cell cannot become what was asked for; `errors` are the sentences by the names of the fields."""
 
@@ -57,13 +67,16 @@ def save(monday: str) -> ResponseReturnValue:
     days = timekeeping.days_from(_monday(_day(monday)), grid.DAYS, security.zone())
     changes, errors, rows = grid.read(request.form)
     rows = [work for work in rows if work[0] or work[1]][:MOST_ROWS]
+    names = [*errors, *(grid.field_name(change.work, change.day) for change in changes)]
+    typed = {name: Typed(request.form[name], request.form.get(f"was-{name}", "")) for name in names}
     if errors:
-        return _page(days.days[0], rows, errors), 422
+        return _page(days.days[0], rows, errors, typed), 422
     try:
         with db.change() as cursor:
             deleted = _apply(cursor, changes, days)
     except ConflictError as conflict:
-        return _page(days.days[0], rows, conflict.errors), 409
+        told = {name: typed[name]._replace(was=None) for name in conflict.errors}
+        return _page(days.days[0], rows, conflict.errors, typed | told), 409
     for entry_id in deleted:
         flash({"text": "Deleted the entry of a cell.", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
     if changes:
@@ -93,7 +106,12 @@ def _monday(day: date) -> date:
 # --- The page ---
 
 
-def _page(monday: date, extra: list[Work] | None = None, errors: dict[str, str] | None = None) -> str:
+def _page(
+    monday: date,
+    extra: list[Work] | None = None,
+    errors: dict[str, str] | None = None,
+    typed: dict[str, Typed] | None = None,
+) -> str:
     cursor, user_id = db.cursor(), security.viewer().id
     days = timekeeping.days_from(monday, grid.DAYS, security.zone())
     cells = week.cells(cursor, user_id, days.bounds, security.now())
@@ -112,7 +130,7 @@ def _page(monday: date, extra: list[Work] | None = None, errors: dict[str, str] 
         rows=rows,
         totals=totals,
         total=sum(totals),
-        typed=request.form if request.method == "POST" else {},
+        typed=typed or {},
         errors=errors or {},
         row_name=grid.row_name,
         field_name=grid.field_name,

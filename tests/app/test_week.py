@@ -1,7 +1,9 @@
 """The week as a grid."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 import time_machine
@@ -227,3 +229,66 @@ def test_rows_that_somebody_makes_up_are_left_out(as_user, work, row):
 
 def test_an_empty_week_says_what_to_do(as_user, read):
     assert any("Choose what you worked on" in line for line in read(as_user("alice").get("/week").text))
+
+
+class TestTheAnswerToARefusedSave:
+    """What is sent from the answered page changes only what the person typed."""
+
+    def fields(self, html) -> dict[str, str]:
+        return {
+            name: unescape(value) for name, value in re.findall(r'name="((?:was-)?cell-[^"]+)" value="([^"]*)"', html)
+        }
+
+    def test_it_keeps_time_that_was_added_elsewhere(self, as_user, migrated, cast, work):
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23?row=11-0").text)
+        add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        refused = alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "abc"})
+        assert refused.status_code == 422
+        again = self.fields(refused.text)
+        assert (again["cell-11-0-0"], again["cell-11-0-2"]) == ("abc", "1:00")
+        assert alice.submit("/week/2026-03-23", again | {"cell-11-0-0": "2"}).status_code == 303
+        assert [entry[2:4] for entry in entries(migrated)] == [
+            ("2026-03-23 08:00:00", "2026-03-23 10:00:00"),
+            ("2026-03-25 08:00:00", "2026-03-25 09:00:00"),
+        ]
+
+    def test_it_keeps_time_that_was_changed_elsewhere(self, as_user, migrated, cast, work):
+        entry = add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23").text)
+        migrated.execute("UPDATE time_entries SET end_time = '2026-03-25 10:00', duration_seconds = 7200")
+        again = self.fields(alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "abc"}).text)
+        assert alice.submit("/week/2026-03-23", again | {"cell-11-0-0": ""}).status_code == 303
+        assert migrated.query("SELECT id, duration_seconds FROM time_entries") == [(entry, 7200)]
+
+    def test_neither_does_a_conflict_let_an_untouched_cell_write(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23").text)
+        migrated.execute("UPDATE time_entries SET end_time = end_time + '1h'::interval, duration_seconds = 7200")
+        add(migrated, cast["alice"], "2026-03-26 08:00", "2026-03-26 09:00")
+        refused = alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "3"})
+        assert refused.status_code == 409
+        assert alice.submit("/week/2026-03-23", self.fields(refused.text)).status_code == 303
+        assert [entry[4] for entry in entries(migrated)] == [10800, 7200, 3600]
+
+    @pytest.mark.parametrize("typed", ["2", "abc"])
+    def test_a_typed_cell_is_still_compared_with_what_was_shown(self, as_user, migrated, cast, work, typed):
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23?row=11-0").text)
+        add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        refused = alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "abc", "cell-11-0-2": typed})
+        again = self.fields(refused.text) | {"cell-11-0-0": "", "cell-11-0-2": "2"}
+        told = alice.submit("/week/2026-03-23", again)
+        assert told.status_code == 409
+        assert "It was changed to 1:00 meanwhile." in told.text
+        assert alice.submit("/week/2026-03-23", self.fields(told.text)).status_code == 303
+        assert [entry[4] for entry in entries(migrated)] == [7200]
+
+    def test_what_needs_another_look_is_said_also_where_nothing_can_be_typed(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 11:00")
+        refused = as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "5", "was-cell-11-0-0": "120"})
+        assert "There are several entries in this cell." in refused.text
