@@ -7,10 +7,11 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, grid, security, timekeeping
+from app import db, formats, grid, security, spans, timekeeping
 from app.grid import Change
 from app.queries import tasks, time_entries, week
 from app.queries.week import Cell, Named, Work
+from app.spans import SpanError
 from app.timekeeping import AbsentTimeError, Days
 
 # Where time goes that was typed without saying when: after what is there, or from the morning on.
@@ -184,7 +185,7 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
     errors, deleted = {}, []
     for change in changes:
         cell = cells.get((change.work, change.day), NOTHING)
-        problem = _problem(cursor, change, cell, named.get(change.work))
+        problem = _problem(cursor, change, cell, named.get(change.work), days.bounds[change.day])
         if problem:
             errors[grid.field_name(change.work, change.day)] = problem
         elif not _is_done(change, cell):  # else it was sent twice
@@ -196,8 +197,8 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
     return deleted
 
 
-def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None) -> str | None:
-    """Say why the cell cannot become what was asked for; None where it can."""
+def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, begin: datetime) -> str | None:
+    """Say why the cell, whose day begins at `begin` (UTC, no zone), cannot become what was asked for, or None."""
     if _is_done(change, cell):
         return None
     if cell.is_running:
@@ -210,6 +211,11 @@ def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None) ->
         return "It is on an invoice, so it stays as it is."
     if not cell.count and (named is None or not named.is_open):
         return "The project is archived, or no longer there. Choose another one."
+    if not cell.count:
+        try:
+            spans.check_start(begin, security.zone(), security.now())
+        except SpanError as error:
+            return str(error)
     return None
 
 

@@ -292,3 +292,30 @@ class TestTheAnswerToARefusedSave:
         add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 11:00")
         refused = as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "5", "was-cell-11-0-0": "120"})
         assert "There are several entries in this cell." in refused.text
+
+
+class TestDaysThatAreASlipInTheDate:
+    @pytest.mark.parametrize(
+        ("monday", "day", "sentence"),
+        [
+            ("2062-03-20", 0, "That is more than 31 days ahead. Look for a slip in the date."),
+            ("2026-04-20", 6, "That is more than 31 days ahead. Look for a slip in the date."),
+            ("1970-01-05", 0, "That is before 2000. Look for a slip in the date."),
+            ("1999-12-27", 4, "That is before 2000. Look for a slip in the date."),
+        ],
+    )
+    def test_no_time_goes_there(self, as_user, migrated, work, monday, day, sentence):
+        answer = as_user("alice").submit(f"/week/{monday}", {f"cell-11-0-{day}": "8", f"was-cell-11-0-{day}": ""})
+        assert answer.status_code == 409
+        assert sentence in answer.text
+        assert entries(migrated) == []
+
+    @pytest.mark.parametrize(("monday", "day"), [("2026-04-20", 5), ("1999-12-27", 5)])
+    def test_the_days_beside_them_take_it(self, as_user, migrated, work, monday, day):
+        as_user("alice").submit(f"/week/{monday}", {f"cell-11-0-{day}": "8", f"was-cell-11-0-{day}": ""})
+        assert len(entries(migrated)) == 1
+
+    def test_what_is_there_can_be_changed(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2062-03-20 08:00", "2062-03-20 09:00")
+        as_user("alice").submit("/week/2062-03-20", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
+        assert entries(migrated) == []
