@@ -28,6 +28,11 @@ class Named(NamedTuple):
     is_open: bool
     billable: bool
 
+    @property
+    def title(self) -> str:
+        """The project and the task in one line."""
+        return ", ".join([self.project or "No project", *filter(None, [self.task])])
+
 
 def hold(cursor: Cursor, user_id: int, works: Collection[Work], begin: datetime, end: datetime) -> None:
     """Let one change of the user's grid at a time go on, also of two tabs or a double click.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
 from app import db, formats, grid, security, spans, timekeeping
@@ -17,6 +18,7 @@ from app.timekeeping import AbsentTimeError, Days
 # Where time goes that was typed without saying when: after what is there, or from the morning on.
 MORNING = time(9)
 MOST_ROWS = 100
+MOST_NAMED = 3
 FIRST_MONDAY, LAST_MONDAY = date(1970, 1, 5), date(2999, 12, 23)
 
 NOTHING = Cell(0, 0, None, False)
@@ -78,12 +80,38 @@ def save(monday: str) -> ResponseReturnValue:
     except ConflictError as conflict:
         told = {name: typed[name]._replace(was=None) for name in conflict.errors}
         return _page(days.days[0], rows, conflict.errors, typed | told), 409
-    for entry_id in deleted:
-        flash({"text": "Deleted the entry of a cell.", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
+    if deleted:
+        said = f"Deleted: {_listed([cell for _, cell in deleted])}"
+        flash({"text": said, "url": url_for("week.restore"), "entries": [entry_id for entry_id, _ in deleted]}, "undo")
     if changes:
         flash(f"Saved {formats.hours(sum(_counted(change) for change in changes))} in {_cells(len(changes))}.", "done")
     kept = [grid.row_name(work) for work in rows]
     return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept), 303)
+
+
+@blueprint.post("/restore")
+def restore() -> ResponseReturnValue:
+    """Bring back the entries of the cells that were emptied together. A second time does nothing."""
+    lost = 0
+    for entry_id in request.form.getlist("entry", type=int):
+        try:
+            with db.change() as cursor:
+                gone = time_entries.deleted(cursor, entry_id)
+                if gone and (gone.user_id != security.viewer().id or gone.is_running):  # no cell deletes these
+                    abort(404)
+                time_entries.restore(cursor, entry_id)
+        except ForeignKeyViolation:
+            lost += 1
+    if lost == 1:
+        flash("One entry cannot come back: its project was deleted since.", "error")
+    elif lost:
+        flash(f"{lost} entries cannot come back: their projects were deleted since.", "error")
+    return redirect(security.safe_next(request.form.get("next")), 303)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return "; ".join(names[:MOST_NAMED]) + more
 
 
 def _cells(count: int) -> str:
@@ -172,10 +200,10 @@ def _beside(monday: date, days: int) -> date | None:
 # --- Writing ---
 
 
-def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
-    """Make the changes, the cells as they are now being compared with what was shown, and return what was deleted.
+def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[tuple[int, str]]:
+    """Make the changes, the cells as they are now being compared with what was shown.
 
-    Raises ConflictError.
+    Returns what was deleted: the id of each entry, and which cell it was. Raises ConflictError.
     """
     user_id = security.viewer().id
     works = {change.work for change in changes}
@@ -191,7 +219,7 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
         elif not _is_done(change, cell):  # else it was sent twice
             _write(cursor, change, cell, named.get(change.work), days)
             if not change.wanted:
-                deleted.append(cell.entry_id)
+                deleted.append((cell.entry_id, f"{named[change.work].title}, {formats.day(days.days[change.day])}"))
     if errors:
         raise ConflictError(errors)
     return deleted

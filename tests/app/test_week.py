@@ -94,14 +94,59 @@ def test_an_entry_is_made_longer_or_shorter_and_keeps_its_start(as_user, migrate
     assert entries(migrated) == [(11, None, "2026-03-23 08:10:00", "2026-03-23 10:30:00", 8100, True, "manual")]
 
 
-def test_an_emptied_cell_deletes_its_entry_which_can_be_brought_back(as_user, migrated, cast, work):
-    entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
-    before, alice = entries(migrated), as_user("alice")
-    alice.submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
-    assert entries(migrated) == []
-    assert f'action="/entries/{entry}/restore"' in alice.get("/week/2026-03-23").text
-    alice.submit(f"/entries/{entry}/restore")
-    assert entries(migrated) == before
+class TestEmptiedCells:
+    def undo(self, html) -> dict[str, object]:
+        """Return what the button Undo of a page sends; there is one of them at most."""
+        (form,) = re.findall(r'<form class="undo" method="post" action="/week/restore">(.*?)</form>', html, flags=re.S)
+        (target,) = re.findall(r'name="next" value="([^"]*)"', form)
+        return {"next": unescape(target), "entry": re.findall(r'name="entry" value="([^"]*)"', form)}
+
+    def test_one_deletes_its_entry_which_can_be_brought_back(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", task_id=21)
+        before, alice = entries(migrated), as_user("alice")
+        alice.submit("/week/2026-03-23", {"cell-11-21-0": "", "was-cell-11-21-0": "60"})
+        assert entries(migrated) == []
+        html = alice.get("/week/2026-03-23").text
+        assert "Deleted: Relaunch, Design, Mon 23 Mar" in html
+        answer = alice.submit("/week/restore", self.undo(html))
+        assert (answer.status_code, answer.location) == (303, "/week/2026-03-23")
+        assert entries(migrated) == before
+
+    def test_several_come_back_together(self, as_user, migrated, cast, work):
+        fields = {}
+        for day in range(5):
+            add(migrated, cast["alice"], f"2026-03-{23 + day} 08:00", f"2026-03-{23 + day} 09:00")
+            fields |= {f"cell-11-0-{day}": "", f"was-cell-11-0-{day}": "60"}
+        before, alice = entries(migrated), as_user("alice")
+        alice.submit("/week/2026-03-23", fields)
+        assert entries(migrated) == []
+        html = alice.get("/week/2026-03-23").text
+        assert "Deleted: Relaunch, Mon 23 Mar; Relaunch, Tue 24 Mar; Relaunch, Wed 25 Mar and 2 more" in html
+        for _ in range(2):
+            assert alice.submit("/week/restore", self.undo(html)).status_code == 303
+        assert entries(migrated) == before
+
+    def test_what_has_lost_its_project_stays_deleted_and_the_others_come_back(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", project_id=12)
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        alice = as_user("alice")
+        alice.submit(
+            "/week/2026-03-23",
+            {"cell-11-0-0": "", "was-cell-11-0-0": "60", "cell-12-0-0": "", "was-cell-12-0-0": "60"},
+        )
+        html = alice.get("/week/2026-03-23").text
+        migrated.execute("DELETE FROM tasks WHERE project_id = 12; DELETE FROM projects WHERE id = 12")
+        alice.submit("/week/restore", self.undo(html))
+        assert [entry[0] for entry in entries(migrated)] == [11]
+        told = alice.get("/week/2026-03-23").text
+        assert "One entry cannot come back: its project was deleted since." in told
+
+    def test_nobody_brings_back_what_is_of_somebody_else(self, as_user, migrated, cast, work):
+        entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
+        assert as_user("bob").submit("/week/restore", {"entry": entry}).status_code == 404
+        assert as_user("alice").submit("/week/restore", {"entry": ["x", "9" * 30]}).status_code == 303
+        assert entries(migrated) == []
 
 
 def test_what_was_left_as_it_was_writes_nothing(as_user, migrated, cast, work):
