@@ -18,6 +18,11 @@ class Cell(NamedTuple):
     entry_id: int | None
     is_running: bool
 
+    @property
+    def shown(self) -> int | None:
+        """The minutes, None for no entry: one that was rounded to nothing is one all the same."""
+        return self.minutes if self.count else None
+
 
 class Named(NamedTuple):
     """A work with its names, and whether more time may go to it."""

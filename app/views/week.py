@@ -231,7 +231,9 @@ def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, be
         return None
     if cell.is_running:
         return "A timer runs in this cell. Stop it first."
-    if cell.minutes != change.shown:
+    if cell.shown is None and change.shown is not None:
+        return "It was emptied meanwhile. Type it once more if you mean it."
+    if cell.shown != change.shown:
         return f"It was changed to {formats.hours(cell.minutes)} meanwhile. Type it once more if you mean it."
     if cell.count > 1:
         return "There are several entries in this cell. Open the day to change them."
@@ -249,7 +251,7 @@ def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, be
 
 def _is_done(change: Change, cell: Cell) -> bool:
     """Tell whether the cell counts what was typed. An entry that is rounded to nothing is one all the same."""
-    return cell.minutes == _counted(change) and (cell.count > 0 or not change.wanted)
+    return cell.shown == (_counted(change) if change.wanted else None)
 
 
 def _counted(change: Change) -> int:

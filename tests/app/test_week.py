@@ -78,9 +78,9 @@ def test_a_cell_with_several_entries_opens_the_day(as_user, migrated, cast, work
 
 def test_typed_hours_become_an_entry_in_the_morning_of_the_day_or_after_the_last_one(as_user, migrated, cast, work):
     alice = as_user("alice")
-    answer = alice.submit("/week/2026-03-23", {"cell-11-21-1": "1,5", "was-cell-11-21-1": "0"})
+    answer = alice.submit("/week/2026-03-23", {"cell-11-21-1": "1,5", "was-cell-11-21-1": ""})
     assert (answer.status_code, answer.location) == (303, "/week/2026-03-23?row=11-21")
-    answer = alice.submit("/week/2026-03-23", {"cell-11-0-1": "90m", "was-cell-11-0-1": "0"})
+    answer = alice.submit("/week/2026-03-23", {"cell-11-0-1": "90m", "was-cell-11-0-1": ""})
     assert entries(migrated) == [
         (11, 21, "2026-03-24 08:00:00", "2026-03-24 09:30:00", 5400, False, "manual"),
         (11, None, "2026-03-24 09:30:00", "2026-03-24 11:00:00", 5400, False, "manual"),
@@ -153,7 +153,7 @@ def test_what_was_left_as_it_was_writes_nothing(as_user, migrated, cast, work):
     add(migrated, cast["alice"], "2026-03-23 08:00:00", "2026-03-23 09:00:20")
     before = migrated.query("SELECT xmin::text, * FROM time_entries")
     as_user("alice").submit(
-        "/week/2026-03-23", {"cell-11-0-0": "1:00", "was-cell-11-0-0": "60", "cell-11-0-1": "", "was-cell-11-0-1": "0"}
+        "/week/2026-03-23", {"cell-11-0-0": "1:00", "was-cell-11-0-0": "60", "cell-11-0-1": "", "was-cell-11-0-1": ""}
     )
     assert migrated.query("SELECT xmin::text, * FROM time_entries") == before
 
@@ -161,7 +161,7 @@ def test_what_was_left_as_it_was_writes_nothing(as_user, migrated, cast, work):
 @pytest.mark.parametrize("typed", ["soon", "-1", "1:75", "25", "\x00", "9" * 30, "<b>1</b>"])
 def test_what_is_no_duration_is_told_beside_the_cell_and_nothing_is_saved(as_user, migrated, work, typed):
     answer = as_user("alice").submit(
-        "/week/2026-03-23", {"cell-11-0-0": "1", "was-cell-11-0-0": "0", "cell-11-0-1": typed, "was-cell-11-0-1": "0"}
+        "/week/2026-03-23", {"cell-11-0-0": "1", "was-cell-11-0-0": "", "cell-11-0-1": typed, "was-cell-11-0-1": ""}
     )
     assert answer.status_code == 422
     assert 'id="cell-11-0-1-error"' in answer.text
@@ -208,20 +208,20 @@ class TestConflicts:
 
     @pytest.mark.parametrize("cell", ["cell-12-0-0", "cell-99-0-0", "cell-11-22-0", "cell-0-21-0"])
     def test_no_time_goes_to_what_is_archived_or_not_there(self, as_user, migrated, work, cell):
-        self.refused(as_user, migrated, {cell: "2", f"was-{cell}": "0"})
+        self.refused(as_user, migrated, {cell: "2", f"was-{cell}": ""})
 
     def test_all_or_nothing(self, as_user, migrated, work):
         self.refused(
             as_user,
             migrated,
-            {"cell-11-0-0": "2", "was-cell-11-0-0": "0", "cell-12-0-0": "2", "was-cell-12-0-0": "0"},
+            {"cell-11-0-0": "2", "was-cell-11-0-0": "", "cell-12-0-0": "2", "was-cell-12-0-0": ""},
         )
 
 
 def test_a_double_click_makes_one_entry(as_user, migrated, work):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
     browsers = [as_user("alice") for _ in range(4)]
-    fields = {"cell-11-0-0": "1:20", "was-cell-11-0-0": "0"}
+    fields = {"cell-11-0-0": "1:20", "was-cell-11-0-0": ""}
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda browser: browser.submit("/week/2026-03-23", fields).status_code, browsers))
     assert answers == [303] * 4
@@ -231,10 +231,46 @@ def test_a_double_click_makes_one_entry(as_user, migrated, work):
 def test_what_is_rounded_to_nothing_is_written_all_the_same(as_user, migrated, work):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
     for _ in range(2):
-        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "0:05", "was-cell-11-0-0": "0"})
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "0:05", "was-cell-11-0-0": ""})
     assert migrated.query(
         "SELECT extract(epoch FROM end_time - start_time)::int, duration_seconds FROM time_entries"
     ) == [(300, 0)]
+
+
+class TestAnEntryOfNoTime:
+    """An entry that was rounded to nothing, or stopped in the minute in which it was started."""
+
+    @pytest.fixture(autouse=True)
+    def entry(self, migrated, cast, work) -> int:
+        return add(migrated, cast["alice"], "2026-03-23 08:00:00", "2026-03-23 08:00:05")
+
+    def test_it_is_told_from_an_empty_cell_and_deleted_by_emptying_it(self, as_user, migrated):
+        alice = as_user("alice")
+        html = alice.get("/week/2026-03-23").text
+        assert 'name="was-cell-11-0-0" value="0"' in html
+        assert 'name="was-cell-11-0-1" value=""' in html
+        alice.submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "0"})
+        assert entries(migrated) == []
+        assert "Deleted: Relaunch, Mon 23 Mar" in alice.get("/week/2026-03-23").text
+
+    @pytest.mark.parametrize("typed", ["0:00", "0", "0m"])
+    def test_it_stays_where_it_is_left(self, as_user, migrated, typed):
+        before = entries(migrated)
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": typed, "was-cell-11-0-0": "0"})
+        assert entries(migrated) == before
+
+    def test_it_is_no_empty_cell_to_write_into(self, as_user, migrated):
+        answer = as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "2", "was-cell-11-0-0": ""})
+        assert answer.status_code == 409
+        assert "It was changed to 0:00 meanwhile." in answer.text
+
+    def test_once_deleted_it_is_not_made_anew(self, as_user, migrated):
+        migrated.execute("DELETE FROM time_entries")
+        answer = as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "2", "was-cell-11-0-0": "0"})
+        assert answer.status_code == 409
+        assert "It was emptied meanwhile." in answer.text
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-1": "0", "was-cell-11-0-1": ""})
+        assert entries(migrated) == []
 
 
 def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
@@ -252,7 +288,7 @@ def test_a_row_is_added_by_choosing_and_a_task_brings_its_project(as_user, work)
 
 
 def test_the_day_of_23_hours_takes_time_in_its_morning(as_user, migrated, cast, work):
-    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-6": "2", "was-cell-11-0-6": "0"})
+    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-6": "2", "was-cell-11-0-6": ""})
     assert entries(migrated)[0][2:4] == ("2026-03-29 07:00:00", "2026-03-29 09:00:00")
 
 
