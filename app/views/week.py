@@ -144,12 +144,16 @@ def _page(
     cursor, user_id = db.cursor(), security.viewer().id
     days = timekeeping.days_from(monday, grid.DAYS, security.zone())
     cells = week.cells(cursor, user_id, days.bounds, security.now())
-    wanted = {work for work, _ in cells} | {*(extra or []), *_asked_for()}
+    used = {work for work, _ in cells}
+    wanted = used | {*(extra or []), *_asked_for()}
     if request.args.get("rows") == "last":
         before = timekeeping.days_from(monday - timedelta(days=grid.DAYS), grid.DAYS, security.zone())
         wanted |= set(week.works(cursor, user_id, before.bounds[0], before.bounds[-1]))
-    named = week.names(cursor, wanted)
-    rows = [Row(work, named[work], [cells.get((work, day), NOTHING) for day in range(grid.DAYS)]) for work in named]
+    rows = [
+        Row(work, named, [cells.get((work, day), NOTHING) for day in range(grid.DAYS)])
+        for work, named in week.names(cursor, wanted).items()
+        if named.fits or work in used  # old entries may have a task of another project; nobody is offered such a row
+    ]
     rows.sort(key=_by_name)
     totals = [sum(row.cells[day].minutes for row in rows) for day in range(grid.DAYS)]
     return render_template(
@@ -241,6 +245,8 @@ def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, be
         return "It is on an invoice, so it stays as it is."
     if not cell.count and (named is None or not named.is_open):
         return "The project is archived, or no longer there. Choose another one."
+    if not cell.count and not named.fits:
+        return "That task belongs to another project."
     if not cell.count:
         try:
             spans.check_start(begin, security.zone(), security.now())

@@ -273,6 +273,35 @@ class TestAnEntryOfNoTime:
         assert entries(migrated) == []
 
 
+class TestATaskOfAnotherProject:
+    """Old entries may have one: their hours are in the week, and no more of them come."""
+
+    def test_its_hours_are_shown_and_changed(self, as_user, read, migrated, cast, work):
+        entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", task_id=22)
+        add(migrated, cast["alice"], "2026-03-24 08:00", "2026-03-24 09:00", project_id=None, task_id=21)
+        alice = as_user("alice")
+        lines = read(alice.get("/week/2026-03-23").text)
+        assert any(line.startswith("Relaunch Acme · Leftovers") for line in lines)
+        assert any(line.startswith("Total | 1:00 | 1:00 | 0:00") for line in lines)
+        alice.submit("/week/2026-03-23", {"cell-11-22-0": "2", "was-cell-11-22-0": "60"})
+        assert (entry, 7200) in migrated.query("SELECT id, duration_seconds FROM time_entries")
+        alice.submit(
+            "/week/2026-03-23",
+            {"cell-11-22-0": "", "was-cell-11-22-0": "120", "cell-0-21-1": "", "was-cell-0-21-1": "60"},
+        )
+        assert entries(migrated) == []
+        html = alice.get("/week/2026-03-23?row=11-22").text
+        assert "Relaunch, Leftovers, Mon 23 Mar" in html
+        assert 'name="cell-11-22-0"' not in html
+
+    def test_it_takes_no_new_time(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", task_id=22)
+        answer = as_user("alice").submit("/week/2026-03-23", {"cell-11-22-1": "2", "was-cell-11-22-1": ""})
+        assert answer.status_code == 409
+        assert "That task belongs to another project." in answer.text
+        assert len(entries(migrated)) == 1
+
+
 def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
     add(migrated, cast["alice"], "2026-03-17 08:00", "2026-03-17 09:00", task_id=21)
     alice = as_user("alice")
