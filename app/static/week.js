@@ -6,13 +6,17 @@ const fields = table ? [...table.querySelectorAll("tbody tr")].map((row) => [...
 
 // The minutes that a text means, null for none: the same forms that the server takes, whose word counts.
 function minutesOf(text) {
-  const typed = text.trim().toLowerCase().replace(",", ".");
+  const typed = text.trim().toLowerCase().replace(",", ".").replace(/\s+/g, " ");
   let found;
   if (typed === "") return 0;
   if ((found = typed.match(/^(\d+)$/))) return Number(found[1]) * 60;
   if ((found = typed.match(/^(\d+):([0-5]?\d)(?::([0-5]?\d))?$/)))
     return Math.floor((Number(found[1]) * 3600 + Number(found[2]) * 60 + Number(found[3] || 0) + 30) / 60);
-  if ((found = typed.match(/^(\d*\.\d+) ?(?:h|hours?)?$/))) return Math.floor(Number(found[1]) * 60 + 0.5);
+  if ((found = typed.match(/^(\d*)\.(\d+) ?(?:h|hours?)?$/))) {
+    // In integers, as the server does: 1.025 * 60 is a little less than 61.5.
+    const unit = 10n ** BigInt(found[2].length);
+    return Number((2n * 60n * BigInt(found[1] + found[2]) + unit) / (2n * unit));
+  }
   if ((found = typed.match(/^(?:(\d+) ?(?:h|hours?))? ?(?:(\d+) ?(?:m|mins?|minutes?)?)?$/)))
     return Number(found[1] || 0) * 60 + Number(found[2] || 0);
   return null;
