@@ -55,8 +55,8 @@ function go(event, down, right) {
   const row = fields.findIndex((cells) => cells.includes(cell));
   const target = fields[row + down]?.[fields[row].indexOf(cell) + right];
   const next = target?.querySelector("input:not([type=hidden]), a");
+  if (next || event.key === "Enter") event.preventDefault(); // Enter in the last row would send the form
   if (!next) return;
-  event.preventDefault();
   next.focus();
   next.select?.();
 }
@@ -69,7 +69,7 @@ function onKey(event) {
   const isAtEnd = !input || isWhole || input.selectionStart === input.value.length;
   if (event.key === "ArrowUp") go(event, -1, 0);
   else if (event.key === "ArrowDown" || (event.key === "Enter" && input && !event.shiftKey)) go(event, 1, 0);
-  else if (event.key === "Enter" && event.shiftKey) go(event, -1, 0);
+  else if (event.key === "Enter" && input) go(event, -1, 0);
   else if (event.key === "ArrowLeft" && isAtStart) go(event, 0, -1);
   else if (event.key === "ArrowRight" && isAtEnd) go(event, 0, 1);
   else if (event.key === "Escape" && input) {
@@ -95,7 +95,7 @@ if (table) {
   });
   window.addEventListener("beforeunload", (event) => {
     const inputs = [...table.querySelectorAll("input:not([type=hidden])")];
-    if (!table.closest("form").dataset.sent && inputs.some((input) => input.value !== input.defaultValue)) {
+    if (!table.closest("form").dataset.sent && inputs.some((input) => input.value !== input.dataset.shown)) {
       event.preventDefault();
     }
   });

@@ -73,3 +73,27 @@ def minutes_of(text: str) -> int | None:
     with contextlib.suppress(ValueError):
         return durations.parse_duration(text, "hours")
     return None
+
+
+def test_enter_in_the_last_row_sends_nothing(open_page, migrated):
+    migrated.execute("INSERT INTO projects (id, name, client) VALUES (11, 'Relaunch', 'Acme')")
+    page = open_page("alice", "/week/2026-03-23?row=11-0")
+    page.get_by_label("Relaunch, Mon 23 Mar").fill("2")
+    page.keyboard.press("Enter")
+    page.get_by_label("Relaunch, Tue 24 Mar").fill("3")
+    assert page.get_by_label("Relaunch, Mon 23 Mar").input_value() == "2:00"
+    assert migrated.query("SELECT count(*) FROM time_entries") == [(0,)]
+
+
+def test_leaving_asks_about_what_a_refused_save_has_left(open_page, migrated):
+    migrated.execute("INSERT INTO projects (id, name, client) VALUES (11, 'Relaunch', 'Acme')")
+    page = open_page("alice", "/week/2026-03-23?row=11-0")
+    page.get_by_label("Relaunch, Mon 23 Mar").fill("soon")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Nothing was saved").wait_for()
+    page.get_by_label("Relaunch, Tue 24 Mar").click()  # a browser asks only those who have touched the page
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_role("link", name="Later").click()
+    page.wait_for_url("**/week/2026-03-30*")
+    assert asked == ["beforeunload"]
