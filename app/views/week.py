@@ -66,10 +66,10 @@ def of(monday: str) -> ResponseReturnValue:
 
 @blueprint.post("/<monday>")
 def save(monday: str) -> ResponseReturnValue:
-    """Write what was typed, all of it or nothing."""
+    """Write what was typed, all of it or nothing; then bring the rows that were asked for."""
     days = timekeeping.days_from(_monday(_day(monday)), grid.DAYS, security.zone())
     changes, errors, rows = grid.read(request.form)
-    rows = [work for work in rows if work[0] or work[1]][:MOST_ROWS]
+    rows = [work for work in [*rows, _added()] if work and (work[0] or work[1])][-MOST_ROWS:]
     names = [*errors, *(grid.field_name(change.work, change.day) for change in changes)]
     typed = {name: Typed(request.form[name], request.form.get(f"was-{name}", "")) for name in names}
     if errors:
@@ -86,7 +86,8 @@ def save(monday: str) -> ResponseReturnValue:
     if changes:
         flash(f"Saved {formats.hours(sum(_counted(change) for change in changes))} in {_cells(len(changes))}.", "done")
     kept = [grid.row_name(work) for work in rows]
-    return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept), 303)
+    before = "last" if request.form.get("then") == "last" else None
+    return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept, rows=before), 303)
 
 
 @blueprint.post("/restore")
@@ -173,15 +174,16 @@ def _page(
 
 
 def _asked_for() -> list[Work]:
-    """The rows that the address names, and the one that is added by the two selects."""
+    """Return the rows that the address names."""
     found = [grid.work_of(name) for name in request.args.getlist("row")[:MOST_ROWS]]
-    if request.args.get("project") or request.args.get("task"):
-        found.append(_added(request.args.get("project", ""), request.args.get("task", "")))
     return [work for work in found if work is not None]
 
 
-def _added(project: str, task: str) -> Work | None:
-    work = grid.work_of(f"{project or 0}-{task or 0}")
+def _added() -> Work | None:
+    """Return the row that is added by the two selects."""
+    if request.form.get("then") != "row":
+        return None
+    work = grid.work_of(f"{request.form.get('project') or 0}-{request.form.get('task') or 0}")
     if work is not None and work[1] is not None:  # a task says which project it is of
         return (tasks.project_of(db.cursor(), work[1]), work[1])
     return work

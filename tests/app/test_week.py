@@ -309,11 +309,43 @@ def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
     assert 'name="cell-11-21-0" value=""' in alice.get("/week/2026-03-23?rows=last").text
 
 
-def test_a_row_is_added_by_choosing_and_a_task_brings_its_project(as_user, work):
-    alice = as_user("alice")
-    assert 'name="cell-11-0-0" value=""' in alice.get("/week/2026-03-23?project=11&task=").text
-    html = alice.get("/week/2026-03-23?row=11-0&project=&task=21").text
-    assert 'name="cell-11-21-0"' in html and 'name="cell-11-0-0"' in html
+class TestAddedRows:
+    """The buttons that bring rows save what was typed first: without JavaScript nothing asks before it is lost."""
+
+    def page(self, browser, fields) -> str:
+        answer = browser.submit("/week/2026-03-23", fields)
+        assert answer.status_code == 303
+        return browser.get(answer.location).text
+
+    def test_one_is_added_by_choosing_and_a_task_brings_its_project(self, as_user, work):
+        alice = as_user("alice")
+        assert 'name="cell-11-0-0" value=""' in self.page(alice, {"then": "row", "project": "11", "task": ""})
+        fields = {"cell-11-0-0": "", "was-cell-11-0-0": "", "then": "row", "project": "", "task": "21"}
+        html = self.page(alice, fields)
+        assert 'name="cell-11-21-0"' in html and 'name="cell-11-0-0"' in html
+
+    @pytest.mark.parametrize("then", ["row", "last"])
+    def test_what_was_typed_is_saved_first(self, as_user, migrated, cast, work, then):
+        add(migrated, cast["alice"], "2026-03-17 08:00", "2026-03-17 09:00", task_id=21)
+        fields = {"cell-11-0-0": "2", "was-cell-11-0-0": "", "then": then, "project": "11", "task": "21"}
+        html = self.page(as_user("alice"), fields)
+        assert 'name="cell-11-21-0" value=""' in html
+        assert 'name="cell-11-0-0" value="2:00"' in html
+        assert "Saved 2:00 in one cell." in html
+
+    def test_what_cannot_be_saved_is_told_beside_the_new_row(self, as_user, work):
+        fields = {"cell-11-0-0": "abc", "was-cell-11-0-0": "", "then": "row", "project": "", "task": "21"}
+        answer = as_user("alice").submit("/week/2026-03-23", fields)
+        assert answer.status_code == 422
+        assert 'name="cell-11-0-0" value="abc"' in answer.text
+        assert 'name="cell-11-21-0"' in answer.text
+
+    @pytest.mark.parametrize("chosen", [{}, {"project": "x"}, {"project": "99"}, {"task": "99"}, {"task": "9" * 30}])
+    def test_nothing_comes_of_what_is_not_there(self, as_user, work, chosen):
+        assert 'name="cell-' not in self.page(as_user("alice"), {"then": "row", **chosen})
+
+    def test_choosing_alone_adds_nothing(self, as_user, work):
+        assert 'name="cell-' not in self.page(as_user("alice"), {"project": "11", "task": ""})
 
 
 def test_the_day_of_23_hours_takes_time_in_its_morning(as_user, migrated, cast, work):
@@ -332,7 +364,7 @@ def test_any_day_leads_to_its_week(as_user, read):
 
 @pytest.mark.parametrize("row", ["99-0", "x", "11", "0-99", "99999999999-1"])
 def test_rows_that_somebody_makes_up_are_left_out(as_user, work, row):
-    answer = as_user("alice").get(f"/week/2026-03-23?row={row}&project=x")
+    answer = as_user("alice").get(f"/week/2026-03-23?row={row}")
     assert answer.status_code == 200
     assert 'name="cell-' not in answer.text
 
