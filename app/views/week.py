@@ -11,9 +11,11 @@ from psycopg2.extensions import cursor as Cursor
 from app import db, formats, grid, security, spans, timekeeping
 from app.grid import Change
 from app.queries import tasks, time_entries, week
+from app.queries.time_entries import Overlap
 from app.queries.week import Cell, Named, Work
 from app.spans import SpanError
 from app.timekeeping import AbsentTimeError, Days
+from app.views.entries import tell_overlaps
 
 # Where time goes that was typed without saying when: after what is there, or from the morning on.
 MORNING = time(9)
@@ -76,7 +78,7 @@ def save(monday: str) -> ResponseReturnValue:
         return _page(days.days[0], rows, errors, typed), 422
     try:
         with db.change() as cursor:
-            deleted = _apply(cursor, changes, days)
+            deleted, others = _apply(cursor, changes, days)
     except ConflictError as conflict:
         told = {name: typed[name]._replace(was=None) for name in conflict.errors}
         return _page(days.days[0], rows, conflict.errors, typed | told), 409
@@ -85,6 +87,7 @@ def save(monday: str) -> ResponseReturnValue:
         flash({"text": said, "url": url_for("week.restore"), "entries": [entry_id for entry_id, _ in deleted]}, "undo")
     if changes:
         flash(f"Saved {formats.hours(sum(_counted(change) for change in changes))} in {_cells(len(changes))}.", "done")
+    tell_overlaps(others)
     kept = [grid.row_name(work) for work in rows]
     before = "last" if request.form.get("then") == "last" else None
     return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept, rows=before), 303)
@@ -206,29 +209,37 @@ def _beside(monday: date, days: int) -> date | None:
 # --- Writing ---
 
 
-def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[tuple[int, str]]:
+def _apply(cursor: Cursor, changes: list[Change], days: Days) -> tuple[list[tuple[int, str]], list[Overlap]]:
     """Make the changes, the cells as they are now being compared with what was shown.
 
-    Returns what was deleted: the id of each entry, and which cell it was. Raises ConflictError.
+    Returns what was deleted, the id of each entry and which cell it was; and the first entries that what was written
+    overlaps with. Raises ConflictError.
     """
     user_id = security.viewer().id
     works = {change.work for change in changes}
     week.hold(cursor, user_id, works, days.bounds[0], days.bounds[-1])
     cells = week.cells(cursor, user_id, days.bounds, security.now())
     named = week.names(cursor, works)
-    errors, deleted = {}, []
+    errors, deleted, written = {}, [], []
     for change in changes:
         cell = cells.get((change.work, change.day), NOTHING)
         problem = _problem(cursor, change, cell, named.get(change.work), days.bounds[change.day])
         if problem:
             errors[grid.field_name(change.work, change.day)] = problem
         elif not _is_done(change, cell):  # else it was sent twice
-            _write(cursor, change, cell, named.get(change.work), days)
-            if not change.wanted:
+            entry = _write(cursor, change, cell, named[change.work], days)
+            if entry is None:
                 deleted.append((cell.entry_id, f"{named[change.work].title}, {formats.day(days.days[change.day])}"))
+            else:
+                written.append(entry)
     if errors:
         raise ConflictError(errors)
-    return deleted
+    others = {
+        other.id: other
+        for entry_id, start, end in written
+        for other in time_entries.overlapping(cursor, user_id, start, end, entry_id)
+    }
+    return deleted, list(others.values())[: time_entries.NAMED_OVERLAPS]
 
 
 def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, begin: datetime) -> str | None:
@@ -243,17 +254,17 @@ def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, be
         return f"It was changed to {formats.hours(cell.minutes)} meanwhile. Type it once more if you mean it."
     if cell.count > 1:
         return "There are several entries in this cell. Open the day to change them."
-    if cell.entry_id and time_entries.is_invoiced(cursor, cell.entry_id):
-        return "It is on an invoice, so it stays as it is."
-    if not cell.count and (named is None or not named.is_open):
+    if cell.entry_id:
+        is_invoiced = time_entries.is_invoiced(cursor, cell.entry_id)
+        return "It is on an invoice, so it stays as it is." if is_invoiced else None
+    if named is None or not named.is_open:
         return "The project is archived, or no longer there. Choose another one."
-    if not cell.count and not named.fits:
+    if not named.fits:
         return "That task belongs to another project."
-    if not cell.count:
-        try:
-            spans.check_start(begin, security.zone(), security.now())
-        except SpanError as error:
-            return str(error)
+    try:
+        spans.check_start(begin, security.zone(), security.now())
+    except SpanError as error:
+        return str(error)
     return None
 
 
@@ -271,21 +282,28 @@ def _counted(change: Change) -> int:
     return seconds // 60
 
 
-def _write(cursor: Cursor, change: Change, cell: Cell, named: Named | None, days: Days) -> None:
+def _write(
+    cursor: Cursor, change: Change, cell: Cell, named: Named, days: Days
+) -> tuple[int, datetime, datetime] | None:
+    """Return the id, the start and the end (UTC, no zone) of the entry that was written; None if it was deleted."""
     viewer, rounding = security.viewer(), security.current_settings().rounding_minutes
     length = timedelta(minutes=change.wanted)
     if cell.entry_id and not change.wanted:
         time_entries.delete(cursor, cell.entry_id, viewer.id)
-    elif cell.entry_id:
-        entry = time_entries.get(cursor, cell.entry_id)
-        end = entry.start + length
-        week.set_end(cursor, entry.id, end, timekeeping.credited_seconds(entry.start, end, rounding))
+        return None
+    if cell.entry_id:
+        start = time_entries.get(cursor, cell.entry_id).start
     else:
         start = _beginning(cursor, viewer.id, change.day, days)
-        credited = timekeeping.credited_seconds(start, start + length, rounding)
-        time_entries.insert(
-            cursor, viewer.id, *change.work, start, start + length, credited, None, None, billable=named.billable
-        )
+    end = start + length
+    credited = timekeeping.credited_seconds(start, end, rounding)
+    if cell.entry_id:
+        week.set_end(cursor, cell.entry_id, end, credited)
+        return cell.entry_id, start, end
+    entry_id = time_entries.insert(
+        cursor, viewer.id, *change.work, start, end, credited, None, None, billable=named.billable
+    )
+    return entry_id, start, end
 
 
 def _beginning(cursor: Cursor, user_id: int, day: int, days: Days) -> datetime:

@@ -94,6 +94,34 @@ def test_an_entry_is_made_longer_or_shorter_and_keeps_its_start(as_user, migrate
     assert entries(migrated) == [(11, None, "2026-03-23 08:10:00", "2026-03-23 10:30:00", 8100, True, "manual")]
 
 
+class TestOverlaps:
+    def test_what_grows_into_another_entry_says_so(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 11:00", task_id=21)
+        alice = as_user("alice")
+        alice.submit("/week/2026-03-23", {"cell-11-0-0": "3", "was-cell-11-0-0": "60"})
+        html = alice.get("/week/2026-03-23").text
+        assert "It was saved, but takes time that is also in “Relaunch” 11:00 to 12:00" in html
+
+    def test_each_other_entry_is_named_once(self, as_user, migrated, cast, work):
+        migrated.execute(
+            "INSERT INTO time_entries (user_id, start_time, notes) VALUES (%s, '2026-03-25 06:00', 'Talk')",
+            cast["alice"],
+        )
+        alice = as_user("alice")
+        fields = {"cell-11-0-2": "1", "was-cell-11-0-2": "", "cell-11-21-2": "1", "was-cell-11-21-2": ""}
+        alice.submit("/week/2026-03-23", fields)
+        html = alice.get("/week/2026-03-23").text
+        assert html.count("takes time that is also in “Talk” 07:00 to now") == 1
+        assert html.count("“Talk”") == 1
+
+    def test_what_follows_the_last_entry_overlaps_with_none(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        alice = as_user("alice")
+        alice.submit("/week/2026-03-23", {"cell-11-21-0": "3", "was-cell-11-21-0": ""})
+        assert "It was saved, but" not in alice.get("/week/2026-03-23").text
+
+
 class TestEmptiedCells:
     def undo(self, html) -> dict[str, object]:
         """Return what the button Undo of a page sends; there is one of them at most."""
