@@ -15,11 +15,14 @@ ROW = re.compile(r"(\d{1,10})-(\d{1,10})")
 
 
 class Change(NamedTuple):
-    """What is to become of a cell: the minutes that it showed, and those that it shall have."""
+    """What is to become of a cell: the minutes that it showed, None for no entry, and those that it shall have.
+
+    Where 0 are wanted, the entry is to be deleted.
+    """
 
     work: Work
     day: int
-    shown: int
+    shown: int | None
     wanted: int
 
 
@@ -43,7 +46,7 @@ def field_name(work: Work, day: int) -> str:
 def read(form: Mapping[str, str]) -> tuple[list[Change], dict[str, str], list[Work]]:
     """Return the changes that a sent form asks for, the fields that cannot be read with a sentence each, and its rows.
 
-    A cell that still says what it was sent with is no change. An empty one stands for no time.
+    A cell that still says what it was sent with is no change. An empty one stands for no entry.
     """
     changes, errors, rows = [], {}, {}
     for name, typed in form.items():
@@ -52,17 +55,18 @@ def read(form: Mapping[str, str]) -> tuple[list[Change], dict[str, str], list[Wo
         if work is None:
             continue
         rows[work] = None
-        was = form.get(f"was-{name}", "0")
-        shown = int(was) if re.fullmatch(r"[0-9]{1,9}", was) else 0
-        if typed.strip() == (formats.hours(shown) if shown else ""):
+        was = form.get(f"was-{name}", "")
+        shown = int(was) if re.fullmatch(r"[0-9]{1,9}", was) else None
+        is_empty = not typed.strip()
+        if typed.strip() == ("" if shown is None else formats.hours(shown)):
             continue
         try:
-            wanted = durations.parse_duration(typed, "hours") if typed.strip() else 0
+            wanted = 0 if is_empty else durations.parse_duration(typed, "hours")
         except ValueError as error:
             errors[name] = str(error)
             continue
         if wanted > LONGEST_DAY:
             errors[name] = "A day has no more than 24 hours. Two days are two cells."
-        elif wanted != shown:
+        elif is_empty or wanted != (shown or 0):
             changes.append(Change(work, int(found[3]), shown, wanted))
     return changes, errors, list(rows)

@@ -62,10 +62,7 @@ def span_of(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None = Non
     """
     start = _start(typed, zone, kept)
     if start != (kept and kept.start):
-        if to_local(start, zone).date() < EARLIEST:
-            raise SpanError("day", f"That is before {EARLIEST.year}. Look for a slip in the date.")
-        if start > now + FURTHEST_AHEAD:
-            raise SpanError("day", f"That is more than {FURTHEST_AHEAD.days} days ahead. Look for a slip in the date.")
+        check_start(start, zone, now)
     end = _end(typed, start, zone, kept)
     if end is None or (start, end) == kept:
         return Span(start, end)
@@ -74,6 +71,14 @@ def span_of(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None = Non
     if end - start > LONGEST_ENTRY:
         raise SpanError("end", f"One entry lasts at most {LONGEST_ENTRY.days} days.")
     return Span(start, end)
+
+
+def check_start(start: datetime, zone: ZoneInfo, now: datetime) -> None:
+    """Raise SpanError where a new start (UTC, no zone) is so far away that it is a slip in the date."""
+    if to_local(start, zone).date() < EARLIEST:
+        raise SpanError("day", f"That is before {EARLIEST.year}. Look for a slip in the date.")
+    if start > now + FURTHEST_AHEAD:
+        raise SpanError("day", f"That is more than {FURTHEST_AHEAD.days} days ahead. Look for a slip in the date.")
 
 
 def shown(moment: datetime, zone: ZoneInfo) -> datetime:

@@ -18,15 +18,26 @@ class Cell(NamedTuple):
     entry_id: int | None
     is_running: bool
 
+    @property
+    def shown(self) -> int | None:
+        """The minutes, None for no entry: one that was rounded to nothing is one all the same."""
+        return self.minutes if self.count else None
+
 
 class Named(NamedTuple):
-    """A work with its names, and whether more time may go to it."""
+    """A work with its names, and whether more time may go to it: it fits where the task is one of the project."""
 
     project: str | None
     client: str | None
     task: str | None
     is_open: bool
     billable: bool
+    fits: bool
+
+    @property
+    def title(self) -> str:
+        """The project and the task in one line."""
+        return ", ".join([self.project or "No project", *filter(None, [self.task])])
 
 
 def hold(cursor: Cursor, user_id: int, works: Collection[Work], begin: datetime, end: datetime) -> None:
@@ -95,14 +106,15 @@ def works(cursor: Cursor, user_id: int, begin: datetime, end: datetime) -> list[
 
 
 def names(cursor: Cursor, wanted: Collection[Work]) -> dict[Work, Named]:
-    """Return the names of those works that there are: the project is there, and the task is one of the project."""
+    """Return the names of those works whose project and task are there."""
     cursor.execute(
         """
         SELECT work.project_id, work.task_id, projects.name, client, tasks.name,
-            coalesce(projects.status = 'active', true), coalesce(projects.billable, true)
+            coalesce(projects.status = 'active', true), coalesce(projects.billable, true),
+            work.task_id IS NULL OR tasks.project_id IS NOT DISTINCT FROM work.project_id
         FROM unnest(%s::integer[], %s::integer[]) AS work (project_id, task_id)
         LEFT JOIN projects ON projects.id = work.project_id
-        LEFT JOIN tasks ON tasks.id = work.task_id AND tasks.project_id IS NOT DISTINCT FROM work.project_id
+        LEFT JOIN tasks ON tasks.id = work.task_id
         WHERE (work.project_id IS NULL OR projects.id IS NOT NULL) AND (work.task_id IS NULL OR tasks.id IS NOT NULL)
         """,
         ([project_id for project_id, _ in wanted], [task_id for _, task_id in wanted]),

@@ -6,13 +6,17 @@ const fields = table ? [...table.querySelectorAll("tbody tr")].map((row) => [...
 
 // The minutes that a text means, null for none: the same forms that the server takes, whose word counts.
 function minutesOf(text) {
-  const typed = text.trim().toLowerCase().replace(",", ".");
+  const typed = text.trim().toLowerCase().replace(",", ".").replace(/\s+/g, " ");
   let found;
   if (typed === "") return 0;
   if ((found = typed.match(/^(\d+)$/))) return Number(found[1]) * 60;
   if ((found = typed.match(/^(\d+):([0-5]?\d)(?::([0-5]?\d))?$/)))
     return Math.floor((Number(found[1]) * 3600 + Number(found[2]) * 60 + Number(found[3] || 0) + 30) / 60);
-  if ((found = typed.match(/^(\d*\.\d+) ?(?:h|hours?)?$/))) return Math.floor(Number(found[1]) * 60 + 0.5);
+  if ((found = typed.match(/^(\d*)\.(\d+) ?(?:h|hours?)?$/))) {
+    // In integers, as the server does: 1.025 * 60 is a little less than 61.5.
+    const unit = 10n ** BigInt(found[2].length);
+    return Number((2n * 60n * BigInt(found[1] + found[2]) + unit) / (2n * unit));
+  }
   if ((found = typed.match(/^(?:(\d+) ?(?:h|hours?))? ?(?:(\d+) ?(?:m|mins?|minutes?)?)?$/)))
     return Number(found[1] || 0) * 60 + Number(found[2] || 0);
   return null;
@@ -51,8 +55,8 @@ function go(event, down, right) {
   const row = fields.findIndex((cells) => cells.includes(cell));
   const target = fields[row + down]?.[fields[row].indexOf(cell) + right];
   const next = target?.querySelector("input:not([type=hidden]), a");
+  if (next || event.key === "Enter") event.preventDefault(); // Enter in the last row would send the form
   if (!next) return;
-  event.preventDefault();
   next.focus();
   next.select?.();
 }
@@ -65,7 +69,7 @@ function onKey(event) {
   const isAtEnd = !input || isWhole || input.selectionStart === input.value.length;
   if (event.key === "ArrowUp") go(event, -1, 0);
   else if (event.key === "ArrowDown" || (event.key === "Enter" && input && !event.shiftKey)) go(event, 1, 0);
-  else if (event.key === "Enter" && event.shiftKey) go(event, -1, 0);
+  else if (event.key === "Enter" && input) go(event, -1, 0);
   else if (event.key === "ArrowLeft" && isAtStart) go(event, 0, -1);
   else if (event.key === "ArrowRight" && isAtEnd) go(event, 0, 1);
   else if (event.key === "Escape" && input) {
@@ -91,7 +95,7 @@ if (table) {
   });
   window.addEventListener("beforeunload", (event) => {
     const inputs = [...table.querySelectorAll("input:not([type=hidden])")];
-    if (!table.closest("form").dataset.sent && inputs.some((input) => input.value !== input.defaultValue)) {
+    if (!table.closest("form").dataset.sent && inputs.some((input) => input.value !== input.dataset.shown)) {
       event.preventDefault();
     }
   });

@@ -425,6 +425,11 @@ def _tell(done: str, span: Span, others: list[Overlap]) -> None:
     over = {0: "", 1: " the next day"}.get(written.over, f" {written.over} days later")
     credited = formats.hours((_credited(span) + 30) // 60)
     flash(f"{done}: {written.start} to {written.end}{over} = {credited}", "saved")
+    tell_overlaps(others)
+
+
+def tell_overlaps(others: list[Overlap]) -> None:
+    """Name the other entries that take the time of what was written, if there are any."""
     if others:
         names = ", ".join(
             f"“{_shortened(other.notes or other.project or 'no notes')}” "

@@ -5,17 +5,22 @@ from typing import NamedTuple
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, grid, security, timekeeping
+from app import db, formats, grid, security, spans, timekeeping
 from app.grid import Change
 from app.queries import tasks, time_entries, week
+from app.queries.time_entries import Overlap
 from app.queries.week import Cell, Named, Work
+from app.spans import SpanError
 from app.timekeeping import AbsentTimeError, Days
+from app.views.entries import tell_overlaps
 
 # Where time goes that was typed without saying when: after what is there, or from the morning on.
 MORNING = time(9)
 MOST_ROWS = 100
+MOST_NAMED = 3
 FIRST_MONDAY, LAST_MONDAY = date(1970, 1, 5), date(2999, 12, 23)
 
 NOTHING = Cell(0, 0, None, False)
@@ -29,6 +34,16 @@ class Row(NamedTuple):
     work: Work
     named: Named
     cells: list[Cell]
+
+
+class Typed(NamedTuple):
+    """What was typed into a cell, and what the page said that it was; None where the page is to say what it is now.
+
+    It is said anew only to those who are told so: else the next sending would write over what they have not seen.
+    """
+
+    text: str
+    was: str | None
 
 
 class ConflictError(Exception):
@@ -53,23 +68,54 @@ def of(monday: str) -> ResponseReturnValue:
 
 @blueprint.post("/<monday>")
 def save(monday: str) -> ResponseReturnValue:
-    """Write what was typed, all of it or nothing."""
+    """Write what was typed, all of it or nothing; then bring the rows that were asked for."""
     days = timekeeping.days_from(_monday(_day(monday)), grid.DAYS, security.zone())
     changes, errors, rows = grid.read(request.form)
-    rows = [work for work in rows if work[0] or work[1]][:MOST_ROWS]
+    rows = [work for work in [*rows, _added()] if work and (work[0] or work[1])][-MOST_ROWS:]
+    names = [*errors, *(grid.field_name(change.work, change.day) for change in changes)]
+    typed = {name: Typed(request.form[name], request.form.get(f"was-{name}", "")) for name in names}
     if errors:
-        return _page(days.days[0], rows, errors), 422
+        return _page(days.days[0], rows, errors, typed), 422
     try:
         with db.change() as cursor:
-            deleted = _apply(cursor, changes, days)
+            deleted, others = _apply(cursor, changes, days)
     except ConflictError as conflict:
-        return _page(days.days[0], rows, conflict.errors), 409
-    for entry_id in deleted:
-        flash({"text": "Deleted the entry of a cell.", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
+        told = {name: typed[name]._replace(was=None) for name in conflict.errors}
+        return _page(days.days[0], rows, conflict.errors, typed | told), 409
+    if deleted:
+        said = f"Deleted: {_listed([cell for _, cell in deleted])}"
+        flash({"text": said, "url": url_for("week.restore"), "entries": [entry_id for entry_id, _ in deleted]}, "undo")
     if changes:
         flash(f"Saved {formats.hours(sum(_counted(change) for change in changes))} in {_cells(len(changes))}.", "done")
+    tell_overlaps(others)
     kept = [grid.row_name(work) for work in rows]
-    return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept), 303)
+    before = "last" if request.form.get("then") == "last" else None
+    return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept, rows=before), 303)
+
+
+@blueprint.post("/restore")
+def restore() -> ResponseReturnValue:
+    """Bring back the entries of the cells that were emptied together. A second time does nothing."""
+    lost = 0
+    for entry_id in request.form.getlist("entry", type=int):
+        try:
+            with db.change() as cursor:
+                gone = time_entries.deleted(cursor, entry_id)
+                if gone and (gone.user_id != security.viewer().id or gone.is_running):  # no cell deletes these
+                    abort(404)
+                time_entries.restore(cursor, entry_id)
+        except ForeignKeyViolation:
+            lost += 1
+    if lost == 1:
+        flash("One entry cannot come back: its project was deleted since.", "error")
+    elif lost:
+        flash(f"{lost} entries cannot come back: their projects were deleted since.", "error")
+    return redirect(security.safe_next(request.form.get("next")), 303)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return "; ".join(names[:MOST_NAMED]) + more
 
 
 def _cells(count: int) -> str:
@@ -93,16 +139,25 @@ def _monday(day: date) -> date:
 # --- The page ---
 
 
-def _page(monday: date, extra: list[Work] | None = None, errors: dict[str, str] | None = None) -> str:
+def _page(
+    monday: date,
+    extra: list[Work] | None = None,
+    errors: dict[str, str] | None = None,
+    typed: dict[str, Typed] | None = None,
+) -> str:
     cursor, user_id = db.cursor(), security.viewer().id
     days = timekeeping.days_from(monday, grid.DAYS, security.zone())
     cells = week.cells(cursor, user_id, days.bounds, security.now())
-    wanted = {work for work, _ in cells} | {*(extra or []), *_asked_for()}
+    used = {work for work, _ in cells}
+    wanted = used | {*(extra or []), *_asked_for()}
     if request.args.get("rows") == "last":
         before = timekeeping.days_from(monday - timedelta(days=grid.DAYS), grid.DAYS, security.zone())
         wanted |= set(week.works(cursor, user_id, before.bounds[0], before.bounds[-1]))
-    named = week.names(cursor, wanted)
-    rows = [Row(work, named[work], [cells.get((work, day), NOTHING) for day in range(grid.DAYS)]) for work in named]
+    rows = [
+        Row(work, named, [cells.get((work, day), NOTHING) for day in range(grid.DAYS)])
+        for work, named in week.names(cursor, wanted).items()
+        if named.fits or work in used  # old entries may have a task of another project; nobody is offered such a row
+    ]
     rows.sort(key=_by_name)
     totals = [sum(row.cells[day].minutes for row in rows) for day in range(grid.DAYS)]
     return render_template(
@@ -112,7 +167,7 @@ def _page(monday: date, extra: list[Work] | None = None, errors: dict[str, str] 
         rows=rows,
         totals=totals,
         total=sum(totals),
-        typed=request.form if request.method == "POST" else {},
+        typed=typed or {},
         errors=errors or {},
         row_name=grid.row_name,
         field_name=grid.field_name,
@@ -122,15 +177,16 @@ def _page(monday: date, extra: list[Work] | None = None, errors: dict[str, str] 
 
 
 def _asked_for() -> list[Work]:
-    """The rows that the address names, and the one that is added by the two selects."""
+    """Return the rows that the address names."""
     found = [grid.work_of(name) for name in request.args.getlist("row")[:MOST_ROWS]]
-    if request.args.get("project") or request.args.get("task"):
-        found.append(_added(request.args.get("project", ""), request.args.get("task", "")))
     return [work for work in found if work is not None]
 
 
-def _added(project: str, task: str) -> Work | None:
-    work = grid.work_of(f"{project or 0}-{task or 0}")
+def _added() -> Work | None:
+    """Return the row that is added by the two selects."""
+    if request.form.get("then") != "row":
+        return None
+    work = grid.work_of(f"{request.form.get('project') or 0}-{request.form.get('task') or 0}")
     if work is not None and work[1] is not None:  # a task says which project it is of
         return (tasks.project_of(db.cursor(), work[1]), work[1])
     return work
@@ -153,51 +209,68 @@ def _beside(monday: date, days: int) -> date | None:
 # --- Writing ---
 
 
-def _apply(cursor: Cursor, changes: list[Change], days: Days) -> list[int]:
-    """Make the changes, the cells as they are now being compared with what was shown, and return what was deleted.
+def _apply(cursor: Cursor, changes: list[Change], days: Days) -> tuple[list[tuple[int, str]], list[Overlap]]:
+    """Make the changes, the cells as they are now being compared with what was shown.
 
-    Raises ConflictError.
+    Returns what was deleted, the id of each entry and which cell it was; and the first entries that what was written
+    overlaps with. Raises ConflictError.
     """
     user_id = security.viewer().id
     works = {change.work for change in changes}
     week.hold(cursor, user_id, works, days.bounds[0], days.bounds[-1])
     cells = week.cells(cursor, user_id, days.bounds, security.now())
     named = week.names(cursor, works)
-    errors, deleted = {}, []
+    errors, deleted, written = {}, [], []
     for change in changes:
         cell = cells.get((change.work, change.day), NOTHING)
-        problem = _problem(cursor, change, cell, named.get(change.work))
+        problem = _problem(cursor, change, cell, named.get(change.work), days.bounds[change.day])
         if problem:
             errors[grid.field_name(change.work, change.day)] = problem
         elif not _is_done(change, cell):  # else it was sent twice
-            _write(cursor, change, cell, named.get(change.work), days)
-            if not change.wanted:
-                deleted.append(cell.entry_id)
+            entry = _write(cursor, change, cell, named[change.work], days)
+            if entry is None:
+                deleted.append((cell.entry_id, f"{named[change.work].title}, {formats.day(days.days[change.day])}"))
+            else:
+                written.append(entry)
     if errors:
         raise ConflictError(errors)
-    return deleted
+    others = {
+        other.id: other
+        for entry_id, start, end in written
+        for other in time_entries.overlapping(cursor, user_id, start, end, entry_id)
+    }
+    return deleted, list(others.values())[: time_entries.NAMED_OVERLAPS]
 
 
-def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None) -> str | None:
-    """Say why the cell cannot become what was asked for; None where it can."""
+def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, begin: datetime) -> str | None:
+    """Say why the cell, whose day begins at `begin` (UTC, no zone), cannot become what was asked for, or None."""
     if _is_done(change, cell):
         return None
     if cell.is_running:
         return "A timer runs in this cell. Stop it first."
-    if cell.minutes != change.shown:
+    if cell.shown is None and change.shown is not None:
+        return "It was emptied meanwhile. Type it once more if you mean it."
+    if cell.shown != change.shown:
         return f"It was changed to {formats.hours(cell.minutes)} meanwhile. Type it once more if you mean it."
     if cell.count > 1:
         return "There are several entries in this cell. Open the day to change them."
-    if cell.entry_id and time_entries.is_invoiced(cursor, cell.entry_id):
-        return "It is on an invoice, so it stays as it is."
-    if not cell.count and (named is None or not named.is_open):
+    if cell.entry_id:
+        is_invoiced = time_entries.is_invoiced(cursor, cell.entry_id)
+        return "It is on an invoice, so it stays as it is." if is_invoiced else None
+    if named is None or not named.is_open:
         return "The project is archived, or no longer there. Choose another one."
+    if not named.fits:
+        return "That task belongs to another project."
+    try:
+        spans.check_start(begin, security.zone(), security.now())
+    except SpanError as error:
+        return str(error)
     return None
 
 
 def _is_done(change: Change, cell: Cell) -> bool:
     """Tell whether the cell counts what was typed. An entry that is rounded to nothing is one all the same."""
-    return cell.minutes == _counted(change) and (cell.count > 0 or not change.wanted)
+    return cell.shown == (_counted(change) if change.wanted else None)
 
 
 def _counted(change: Change) -> int:
@@ -209,21 +282,28 @@ def _counted(change: Change) -> int:
     return seconds // 60
 
 
-def _write(cursor: Cursor, change: Change, cell: Cell, named: Named | None, days: Days) -> None:
+def _write(
+    cursor: Cursor, change: Change, cell: Cell, named: Named, days: Days
+) -> tuple[int, datetime, datetime] | None:
+    """Return the id, the start and the end (UTC, no zone) of the entry that was written; None if it was deleted."""
     viewer, rounding = security.viewer(), security.current_settings().rounding_minutes
     length = timedelta(minutes=change.wanted)
     if cell.entry_id and not change.wanted:
         time_entries.delete(cursor, cell.entry_id, viewer.id)
-    elif cell.entry_id:
-        entry = time_entries.get(cursor, cell.entry_id)
-        end = entry.start + length
-        week.set_end(cursor, entry.id, end, timekeeping.credited_seconds(entry.start, end, rounding))
+        return None
+    if cell.entry_id:
+        start = time_entries.get(cursor, cell.entry_id).start
     else:
         start = _beginning(cursor, viewer.id, change.day, days)
-        credited = timekeeping.credited_seconds(start, start + length, rounding)
-        time_entries.insert(
-            cursor, viewer.id, *change.work, start, start + length, credited, None, None, billable=named.billable
-        )
+    end = start + length
+    credited = timekeeping.credited_seconds(start, end, rounding)
+    if cell.entry_id:
+        week.set_end(cursor, cell.entry_id, end, credited)
+        return cell.entry_id, start, end
+    entry_id = time_entries.insert(
+        cursor, viewer.id, *change.work, start, end, credited, None, None, billable=named.billable
+    )
+    return entry_id, start, end
 
 
 def _beginning(cursor: Cursor, user_id: int, day: int, days: Days) -> datetime:

@@ -96,7 +96,7 @@ def test_a_cell_whose_entry_is_deleted_meanwhile_says_so(during, migrated, cast,
     "path, form",
     [
         ("/timer/start", {"project": "12"}),
-        ("/week/2026-03-09", {"cell-12-0-2": "2:00", "was-cell-12-0-2": "0"}),
+        ("/week/2026-03-09", {"cell-12-0-2": "2:00", "was-cell-12-0-2": ""}),
         ("/entries", DAY | {"project": "12"}),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_project_that_is_deleted_meanwhile_is_no_choice(during, migrated, work
     "path, form",
     [
         ("/timer/start", {"project": "11", "task": "21"}),
-        ("/week/2026-03-09", {"cell-11-21-2": "2:00", "was-cell-11-21-2": "0"}),
+        ("/week/2026-03-09", {"cell-11-21-2": "2:00", "was-cell-11-21-2": ""}),
         ("/entries", DAY | {"project": "11", "task": "21"}),
     ],
 )

@@ -39,6 +39,7 @@ POST /timer/forgotten                           sign-in done  404   404
 GET  /week                                      sign-in ok    ok    ok
 GET  /week/<monday>                             sign-in ok    ok    ok
 POST /week/<monday>                             sign-in done  done  done
+POST /week/restore                              sign-in done  404   404
 
 GET  /projects                                  sign-in ok    ok    ok
 GET  /projects/<int:project_id>                 sign-in ok    ok    ok
@@ -214,7 +215,8 @@ class Stage:
             return FORMS[case]
         work = f"cell-{self.values['project_id']}-0-0"
         return {
-            "POST /week/<monday>": {f"was-{work}": "0", work: "3"},
+            "POST /week/<monday>": {f"was-{work}": "", work: "3"},
+            "POST /week/restore": {"entry": self.values["deleted_id"]},
             "POST /timer/stop": {"entry": self.values["running_id"]},
             "POST /timer/forgotten": {"entry": self.values["running_id"], "answer": "now"},
             "POST /settings/logo": {"company_logo_filename": (io.BytesIO(scene.picture()), "new.png")},

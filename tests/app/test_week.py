@@ -1,7 +1,9 @@
 """The week as a grid."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 import time_machine
@@ -76,9 +78,9 @@ def test_a_cell_with_several_entries_opens_the_day(as_user, migrated, cast, work
 
 def test_typed_hours_become_an_entry_in_the_morning_of_the_day_or_after_the_last_one(as_user, migrated, cast, work):
     alice = as_user("alice")
-    answer = alice.submit("/week/2026-03-23", {"cell-11-21-1": "1,5", "was-cell-11-21-1": "0"})
+    answer = alice.submit("/week/2026-03-23", {"cell-11-21-1": "1,5", "was-cell-11-21-1": ""})
     assert (answer.status_code, answer.location) == (303, "/week/2026-03-23?row=11-21")
-    answer = alice.submit("/week/2026-03-23", {"cell-11-0-1": "90m", "was-cell-11-0-1": "0"})
+    answer = alice.submit("/week/2026-03-23", {"cell-11-0-1": "90m", "was-cell-11-0-1": ""})
     assert entries(migrated) == [
         (11, 21, "2026-03-24 08:00:00", "2026-03-24 09:30:00", 5400, False, "manual"),
         (11, None, "2026-03-24 09:30:00", "2026-03-24 11:00:00", 5400, False, "manual"),
@@ -92,21 +94,94 @@ def test_an_entry_is_made_longer_or_shorter_and_keeps_its_start(as_user, migrate
     assert entries(migrated) == [(11, None, "2026-03-23 08:10:00", "2026-03-23 10:30:00", 8100, True, "manual")]
 
 
-def test_an_emptied_cell_deletes_its_entry_which_can_be_brought_back(as_user, migrated, cast, work):
-    entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
-    before, alice = entries(migrated), as_user("alice")
-    alice.submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
-    assert entries(migrated) == []
-    assert f'action="/entries/{entry}/restore"' in alice.get("/week/2026-03-23").text
-    alice.submit(f"/entries/{entry}/restore")
-    assert entries(migrated) == before
+class TestOverlaps:
+    def test_what_grows_into_another_entry_says_so(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 11:00", task_id=21)
+        alice = as_user("alice")
+        alice.submit("/week/2026-03-23", {"cell-11-0-0": "3", "was-cell-11-0-0": "60"})
+        html = alice.get("/week/2026-03-23").text
+        assert "It was saved, but takes time that is also in “Relaunch” 11:00 to 12:00" in html
+
+    def test_each_other_entry_is_named_once(self, as_user, migrated, cast, work):
+        migrated.execute(
+            "INSERT INTO time_entries (user_id, start_time, notes) VALUES (%s, '2026-03-25 06:00', 'Talk')",
+            cast["alice"],
+        )
+        alice = as_user("alice")
+        fields = {"cell-11-0-2": "1", "was-cell-11-0-2": "", "cell-11-21-2": "1", "was-cell-11-21-2": ""}
+        alice.submit("/week/2026-03-23", fields)
+        html = alice.get("/week/2026-03-23").text
+        assert html.count("takes time that is also in “Talk” 07:00 to now") == 1
+        assert html.count("“Talk”") == 1
+
+    def test_what_follows_the_last_entry_overlaps_with_none(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        alice = as_user("alice")
+        alice.submit("/week/2026-03-23", {"cell-11-21-0": "3", "was-cell-11-21-0": ""})
+        assert "It was saved, but" not in alice.get("/week/2026-03-23").text
+
+
+class TestEmptiedCells:
+    def undo(self, html) -> dict[str, object]:
+        """Return what the button Undo of a page sends; there is one of them at most."""
+        (form,) = re.findall(r'<form class="undo" method="post" action="/week/restore">(.*?)</form>', html, flags=re.S)
+        (target,) = re.findall(r'name="next" value="([^"]*)"', form)
+        return {"next": unescape(target), "entry": re.findall(r'name="entry" value="([^"]*)"', form)}
+
+    def test_one_deletes_its_entry_which_can_be_brought_back(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", task_id=21)
+        before, alice = entries(migrated), as_user("alice")
+        alice.submit("/week/2026-03-23", {"cell-11-21-0": "", "was-cell-11-21-0": "60"})
+        assert entries(migrated) == []
+        html = alice.get("/week/2026-03-23").text
+        assert "Deleted: Relaunch, Design, Mon 23 Mar" in html
+        answer = alice.submit("/week/restore", self.undo(html))
+        assert (answer.status_code, answer.location) == (303, "/week/2026-03-23")
+        assert entries(migrated) == before
+
+    def test_several_come_back_together(self, as_user, migrated, cast, work):
+        fields = {}
+        for day in range(5):
+            add(migrated, cast["alice"], f"2026-03-{23 + day} 08:00", f"2026-03-{23 + day} 09:00")
+            fields |= {f"cell-11-0-{day}": "", f"was-cell-11-0-{day}": "60"}
+        before, alice = entries(migrated), as_user("alice")
+        alice.submit("/week/2026-03-23", fields)
+        assert entries(migrated) == []
+        html = alice.get("/week/2026-03-23").text
+        assert "Deleted: Relaunch, Mon 23 Mar; Relaunch, Tue 24 Mar; Relaunch, Wed 25 Mar and 2 more" in html
+        for _ in range(2):
+            assert alice.submit("/week/restore", self.undo(html)).status_code == 303
+        assert entries(migrated) == before
+
+    def test_what_has_lost_its_project_stays_deleted_and_the_others_come_back(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", project_id=12)
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        alice = as_user("alice")
+        alice.submit(
+            "/week/2026-03-23",
+            {"cell-11-0-0": "", "was-cell-11-0-0": "60", "cell-12-0-0": "", "was-cell-12-0-0": "60"},
+        )
+        html = alice.get("/week/2026-03-23").text
+        migrated.execute("DELETE FROM tasks WHERE project_id = 12; DELETE FROM projects WHERE id = 12")
+        alice.submit("/week/restore", self.undo(html))
+        assert [entry[0] for entry in entries(migrated)] == [11]
+        told = alice.get("/week/2026-03-23").text
+        assert "One entry cannot come back: its project was deleted since." in told
+
+    def test_nobody_brings_back_what_is_of_somebody_else(self, as_user, migrated, cast, work):
+        entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
+        assert as_user("bob").submit("/week/restore", {"entry": entry}).status_code == 404
+        assert as_user("alice").submit("/week/restore", {"entry": ["x", "9" * 30]}).status_code == 303
+        assert entries(migrated) == []
 
 
 def test_what_was_left_as_it_was_writes_nothing(as_user, migrated, cast, work):
     add(migrated, cast["alice"], "2026-03-23 08:00:00", "2026-03-23 09:00:20")
     before = migrated.query("SELECT xmin::text, * FROM time_entries")
     as_user("alice").submit(
-        "/week/2026-03-23", {"cell-11-0-0": "1:00", "was-cell-11-0-0": "60", "cell-11-0-1": "", "was-cell-11-0-1": "0"}
+        "/week/2026-03-23", {"cell-11-0-0": "1:00", "was-cell-11-0-0": "60", "cell-11-0-1": "", "was-cell-11-0-1": ""}
     )
     assert migrated.query("SELECT xmin::text, * FROM time_entries") == before
 
@@ -114,7 +189,7 @@ def test_what_was_left_as_it_was_writes_nothing(as_user, migrated, cast, work):
 @pytest.mark.parametrize("typed", ["soon", "-1", "1:75", "25", "\x00", "9" * 30, "<b>1</b>"])
 def test_what_is_no_duration_is_told_beside_the_cell_and_nothing_is_saved(as_user, migrated, work, typed):
     answer = as_user("alice").submit(
-        "/week/2026-03-23", {"cell-11-0-0": "1", "was-cell-11-0-0": "0", "cell-11-0-1": typed, "was-cell-11-0-1": "0"}
+        "/week/2026-03-23", {"cell-11-0-0": "1", "was-cell-11-0-0": "", "cell-11-0-1": typed, "was-cell-11-0-1": ""}
     )
     assert answer.status_code == 422
     assert 'id="cell-11-0-1-error"' in answer.text
@@ -161,20 +236,20 @@ class TestConflicts:
 
     @pytest.mark.parametrize("cell", ["cell-12-0-0", "cell-99-0-0", "cell-11-22-0", "cell-0-21-0"])
     def test_no_time_goes_to_what_is_archived_or_not_there(self, as_user, migrated, work, cell):
-        self.refused(as_user, migrated, {cell: "2", f"was-{cell}": "0"})
+        self.refused(as_user, migrated, {cell: "2", f"was-{cell}": ""})
 
     def test_all_or_nothing(self, as_user, migrated, work):
         self.refused(
             as_user,
             migrated,
-            {"cell-11-0-0": "2", "was-cell-11-0-0": "0", "cell-12-0-0": "2", "was-cell-12-0-0": "0"},
+            {"cell-11-0-0": "2", "was-cell-11-0-0": "", "cell-12-0-0": "2", "was-cell-12-0-0": ""},
         )
 
 
 def test_a_double_click_makes_one_entry(as_user, migrated, work):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
     browsers = [as_user("alice") for _ in range(4)]
-    fields = {"cell-11-0-0": "1:20", "was-cell-11-0-0": "0"}
+    fields = {"cell-11-0-0": "1:20", "was-cell-11-0-0": ""}
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda browser: browser.submit("/week/2026-03-23", fields).status_code, browsers))
     assert answers == [303] * 4
@@ -184,10 +259,75 @@ def test_a_double_click_makes_one_entry(as_user, migrated, work):
 def test_what_is_rounded_to_nothing_is_written_all_the_same(as_user, migrated, work):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
     for _ in range(2):
-        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "0:05", "was-cell-11-0-0": "0"})
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "0:05", "was-cell-11-0-0": ""})
     assert migrated.query(
         "SELECT extract(epoch FROM end_time - start_time)::int, duration_seconds FROM time_entries"
     ) == [(300, 0)]
+
+
+class TestAnEntryOfNoTime:
+    """An entry that was rounded to nothing, or stopped in the minute in which it was started."""
+
+    @pytest.fixture(autouse=True)
+    def entry(self, migrated, cast, work) -> int:
+        return add(migrated, cast["alice"], "2026-03-23 08:00:00", "2026-03-23 08:00:05")
+
+    def test_it_is_told_from_an_empty_cell_and_deleted_by_emptying_it(self, as_user, migrated):
+        alice = as_user("alice")
+        html = alice.get("/week/2026-03-23").text
+        assert 'name="was-cell-11-0-0" value="0"' in html
+        assert 'name="was-cell-11-0-1" value=""' in html
+        alice.submit("/week/2026-03-23", {"cell-11-0-0": "", "was-cell-11-0-0": "0"})
+        assert entries(migrated) == []
+        assert "Deleted: Relaunch, Mon 23 Mar" in alice.get("/week/2026-03-23").text
+
+    @pytest.mark.parametrize("typed", ["0:00", "0", "0m"])
+    def test_it_stays_where_it_is_left(self, as_user, migrated, typed):
+        before = entries(migrated)
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": typed, "was-cell-11-0-0": "0"})
+        assert entries(migrated) == before
+
+    def test_it_is_no_empty_cell_to_write_into(self, as_user, migrated):
+        answer = as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "2", "was-cell-11-0-0": ""})
+        assert answer.status_code == 409
+        assert "It was changed to 0:00 meanwhile." in answer.text
+
+    def test_once_deleted_it_is_not_made_anew(self, as_user, migrated):
+        migrated.execute("DELETE FROM time_entries")
+        answer = as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "2", "was-cell-11-0-0": "0"})
+        assert answer.status_code == 409
+        assert "It was emptied meanwhile." in answer.text
+        as_user("alice").submit("/week/2026-03-23", {"cell-11-0-1": "0", "was-cell-11-0-1": ""})
+        assert entries(migrated) == []
+
+
+class TestATaskOfAnotherProject:
+    """Old entries may have one: their hours are in the week, and no more of them come."""
+
+    def test_its_hours_are_shown_and_changed(self, as_user, read, migrated, cast, work):
+        entry = add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", task_id=22)
+        add(migrated, cast["alice"], "2026-03-24 08:00", "2026-03-24 09:00", project_id=None, task_id=21)
+        alice = as_user("alice")
+        lines = read(alice.get("/week/2026-03-23").text)
+        assert any(line.startswith("Relaunch Acme · Leftovers") for line in lines)
+        assert any(line.startswith("Total | 1:00 | 1:00 | 0:00") for line in lines)
+        alice.submit("/week/2026-03-23", {"cell-11-22-0": "2", "was-cell-11-22-0": "60"})
+        assert (entry, 7200) in migrated.query("SELECT id, duration_seconds FROM time_entries")
+        alice.submit(
+            "/week/2026-03-23",
+            {"cell-11-22-0": "", "was-cell-11-22-0": "120", "cell-0-21-1": "", "was-cell-0-21-1": "60"},
+        )
+        assert entries(migrated) == []
+        html = alice.get("/week/2026-03-23?row=11-22").text
+        assert "Relaunch, Leftovers, Mon 23 Mar" in html
+        assert 'name="cell-11-22-0"' not in html
+
+    def test_it_takes_no_new_time(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00", task_id=22)
+        answer = as_user("alice").submit("/week/2026-03-23", {"cell-11-22-1": "2", "was-cell-11-22-1": ""})
+        assert answer.status_code == 409
+        assert "That task belongs to another project." in answer.text
+        assert len(entries(migrated)) == 1
 
 
 def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
@@ -197,15 +337,47 @@ def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
     assert 'name="cell-11-21-0" value=""' in alice.get("/week/2026-03-23?rows=last").text
 
 
-def test_a_row_is_added_by_choosing_and_a_task_brings_its_project(as_user, work):
-    alice = as_user("alice")
-    assert 'name="cell-11-0-0" value=""' in alice.get("/week/2026-03-23?project=11&task=").text
-    html = alice.get("/week/2026-03-23?row=11-0&project=&task=21").text
-    assert 'name="cell-11-21-0"' in html and 'name="cell-11-0-0"' in html
+class TestAddedRows:
+    """The buttons that bring rows save what was typed first: without JavaScript nothing asks before it is lost."""
+
+    def page(self, browser, fields) -> str:
+        answer = browser.submit("/week/2026-03-23", fields)
+        assert answer.status_code == 303
+        return browser.get(answer.location).text
+
+    def test_one_is_added_by_choosing_and_a_task_brings_its_project(self, as_user, work):
+        alice = as_user("alice")
+        assert 'name="cell-11-0-0" value=""' in self.page(alice, {"then": "row", "project": "11", "task": ""})
+        fields = {"cell-11-0-0": "", "was-cell-11-0-0": "", "then": "row", "project": "", "task": "21"}
+        html = self.page(alice, fields)
+        assert 'name="cell-11-21-0"' in html and 'name="cell-11-0-0"' in html
+
+    @pytest.mark.parametrize("then", ["row", "last"])
+    def test_what_was_typed_is_saved_first(self, as_user, migrated, cast, work, then):
+        add(migrated, cast["alice"], "2026-03-17 08:00", "2026-03-17 09:00", task_id=21)
+        fields = {"cell-11-0-0": "2", "was-cell-11-0-0": "", "then": then, "project": "11", "task": "21"}
+        html = self.page(as_user("alice"), fields)
+        assert 'name="cell-11-21-0" value=""' in html
+        assert 'name="cell-11-0-0" value="2:00"' in html
+        assert "Saved 2:00 in one cell." in html
+
+    def test_what_cannot_be_saved_is_told_beside_the_new_row(self, as_user, work):
+        fields = {"cell-11-0-0": "abc", "was-cell-11-0-0": "", "then": "row", "project": "", "task": "21"}
+        answer = as_user("alice").submit("/week/2026-03-23", fields)
+        assert answer.status_code == 422
+        assert 'name="cell-11-0-0" value="abc"' in answer.text
+        assert 'name="cell-11-21-0"' in answer.text
+
+    @pytest.mark.parametrize("chosen", [{}, {"project": "x"}, {"project": "99"}, {"task": "99"}, {"task": "9" * 30}])
+    def test_nothing_comes_of_what_is_not_there(self, as_user, work, chosen):
+        assert 'name="cell-' not in self.page(as_user("alice"), {"then": "row", **chosen})
+
+    def test_choosing_alone_adds_nothing(self, as_user, work):
+        assert 'name="cell-' not in self.page(as_user("alice"), {"project": "11", "task": ""})
 
 
 def test_the_day_of_23_hours_takes_time_in_its_morning(as_user, migrated, cast, work):
-    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-6": "2", "was-cell-11-0-6": "0"})
+    as_user("alice").submit("/week/2026-03-23", {"cell-11-0-6": "2", "was-cell-11-0-6": ""})
     assert entries(migrated)[0][2:4] == ("2026-03-29 07:00:00", "2026-03-29 09:00:00")
 
 
@@ -220,10 +392,100 @@ def test_any_day_leads_to_its_week(as_user, read):
 
 @pytest.mark.parametrize("row", ["99-0", "x", "11", "0-99", "99999999999-1"])
 def test_rows_that_somebody_makes_up_are_left_out(as_user, work, row):
-    answer = as_user("alice").get(f"/week/2026-03-23?row={row}&project=x")
+    answer = as_user("alice").get(f"/week/2026-03-23?row={row}")
     assert answer.status_code == 200
     assert 'name="cell-' not in answer.text
 
 
 def test_an_empty_week_says_what_to_do(as_user, read):
     assert any("Choose what you worked on" in line for line in read(as_user("alice").get("/week").text))
+
+
+class TestTheAnswerToARefusedSave:
+    """What is sent from the answered page changes only what the person typed."""
+
+    def fields(self, html) -> dict[str, str]:
+        return {
+            name: unescape(value) for name, value in re.findall(r'name="((?:was-)?cell-[^"]+)" value="([^"]*)"', html)
+        }
+
+    def test_it_keeps_time_that_was_added_elsewhere(self, as_user, migrated, cast, work):
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23?row=11-0").text)
+        add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        refused = alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "abc"})
+        assert refused.status_code == 422
+        again = self.fields(refused.text)
+        assert (again["cell-11-0-0"], again["cell-11-0-2"]) == ("abc", "1:00")
+        assert alice.submit("/week/2026-03-23", again | {"cell-11-0-0": "2"}).status_code == 303
+        assert [entry[2:4] for entry in entries(migrated)] == [
+            ("2026-03-23 08:00:00", "2026-03-23 10:00:00"),
+            ("2026-03-25 08:00:00", "2026-03-25 09:00:00"),
+        ]
+
+    def test_it_keeps_time_that_was_changed_elsewhere(self, as_user, migrated, cast, work):
+        entry = add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23").text)
+        migrated.execute("UPDATE time_entries SET end_time = '2026-03-25 10:00', duration_seconds = 7200")
+        again = self.fields(alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "abc"}).text)
+        assert alice.submit("/week/2026-03-23", again | {"cell-11-0-0": ""}).status_code == 303
+        assert migrated.query("SELECT id, duration_seconds FROM time_entries") == [(entry, 7200)]
+
+    def test_neither_does_a_conflict_let_an_untouched_cell_write(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23").text)
+        migrated.execute("UPDATE time_entries SET end_time = end_time + '1h'::interval, duration_seconds = 7200")
+        add(migrated, cast["alice"], "2026-03-26 08:00", "2026-03-26 09:00")
+        refused = alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "3"})
+        assert refused.status_code == 409
+        assert alice.submit("/week/2026-03-23", self.fields(refused.text)).status_code == 303
+        assert [entry[4] for entry in entries(migrated)] == [10800, 7200, 3600]
+
+    @pytest.mark.parametrize("typed", ["2", "abc"])
+    def test_a_typed_cell_is_still_compared_with_what_was_shown(self, as_user, migrated, cast, work, typed):
+        alice = as_user("alice")
+        fields = self.fields(alice.get("/week/2026-03-23?row=11-0").text)
+        add(migrated, cast["alice"], "2026-03-25 08:00", "2026-03-25 09:00")
+        refused = alice.submit("/week/2026-03-23", fields | {"cell-11-0-0": "abc", "cell-11-0-2": typed})
+        again = self.fields(refused.text) | {"cell-11-0-0": "", "cell-11-0-2": "2"}
+        told = alice.submit("/week/2026-03-23", again)
+        assert told.status_code == 409
+        assert "It was changed to 1:00 meanwhile." in told.text
+        assert alice.submit("/week/2026-03-23", self.fields(told.text)).status_code == 303
+        assert [entry[4] for entry in entries(migrated)] == [7200]
+
+    def test_what_needs_another_look_is_said_also_where_nothing_can_be_typed(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 11:00")
+        refused = as_user("alice").submit("/week/2026-03-23", {"cell-11-0-0": "5", "was-cell-11-0-0": "120"})
+        assert "There are several entries in this cell." in refused.text
+
+
+class TestDaysThatAreASlipInTheDate:
+    @pytest.mark.parametrize(
+        ("monday", "day", "sentence"),
+        [
+            ("2062-03-20", 0, "That is more than 31 days ahead. Look for a slip in the date."),
+            ("2026-04-20", 6, "That is more than 31 days ahead. Look for a slip in the date."),
+            ("1970-01-05", 0, "That is before 2000. Look for a slip in the date."),
+            ("1999-12-27", 4, "That is before 2000. Look for a slip in the date."),
+        ],
+    )
+    def test_no_time_goes_there(self, as_user, migrated, work, monday, day, sentence):
+        answer = as_user("alice").submit(f"/week/{monday}", {f"cell-11-0-{day}": "8", f"was-cell-11-0-{day}": ""})
+        assert answer.status_code == 409
+        assert sentence in answer.text
+        assert entries(migrated) == []
+
+    @pytest.mark.parametrize(("monday", "day"), [("2026-04-20", 5), ("1999-12-27", 5)])
+    def test_the_days_beside_them_take_it(self, as_user, migrated, work, monday, day):
+        as_user("alice").submit(f"/week/{monday}", {f"cell-11-0-{day}": "8", f"was-cell-11-0-{day}": ""})
+        assert len(entries(migrated)) == 1
+
+    def test_what_is_there_can_be_changed(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2062-03-20 08:00", "2062-03-20 09:00")
+        as_user("alice").submit("/week/2062-03-20", {"cell-11-0-0": "", "was-cell-11-0-0": "60"})
+        assert entries(migrated) == []

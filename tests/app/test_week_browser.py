@@ -1,6 +1,10 @@
 """The grid of the week in a real browser, by the keyboard alone."""
 
+import contextlib
+
 import pytest
+
+from app import durations
 
 pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
 
@@ -48,3 +52,48 @@ def test_without_javascript_and_on_a_phone(open_page, migrated, cast):
     page.get_by_role("button", name="Save").click()
     assert page.get_by_text("Saved 1:15 in one cell.").is_visible()
     assert migrated.query("SELECT user_id, duration_seconds FROM time_entries") == [(cast["alice"], 4500)]
+
+
+DURATIONS = [
+    "", " ", "1", "08", "1:30", "1:5", "1:75", "1:30:30", "1:30:29", "1,025", "1.025", "2.675h", ".5", "0,33", ".00834",
+    "1,5 h", "0.008333333333333333", "90m", "1h30", " 1 h  30 min ", "1H", "h", "1.", "1.5m", "-1", "soon",
+]  # fmt: skip
+
+
+def test_the_hint_reads_what_is_typed_as_the_server_does(open_page, migrated):
+    migrated.execute("INSERT INTO projects (id, name, client) VALUES (11, 'Relaunch', 'Acme')")
+    page = open_page("alice", "/week/2026-03-23?row=11-0")
+    found = page.evaluate("texts => texts.map(minutesOf)", DURATIONS)
+    assert dict(zip(DURATIONS, found, strict=True)) == {text: minutes_of(text) for text in DURATIONS}
+
+
+def minutes_of(text: str) -> int | None:
+    if not text.strip():
+        return 0
+    with contextlib.suppress(ValueError):
+        return durations.parse_duration(text, "hours")
+    return None
+
+
+def test_enter_in_the_last_row_sends_nothing(open_page, migrated):
+    migrated.execute("INSERT INTO projects (id, name, client) VALUES (11, 'Relaunch', 'Acme')")
+    page = open_page("alice", "/week/2026-03-23?row=11-0")
+    page.get_by_label("Relaunch, Mon 23 Mar").fill("2")
+    page.keyboard.press("Enter")
+    page.get_by_label("Relaunch, Tue 24 Mar").fill("3")
+    assert page.get_by_label("Relaunch, Mon 23 Mar").input_value() == "2:00"
+    assert migrated.query("SELECT count(*) FROM time_entries") == [(0,)]
+
+
+def test_leaving_asks_about_what_a_refused_save_has_left(open_page, migrated):
+    migrated.execute("INSERT INTO projects (id, name, client) VALUES (11, 'Relaunch', 'Acme')")
+    page = open_page("alice", "/week/2026-03-23?row=11-0")
+    page.get_by_label("Relaunch, Mon 23 Mar").fill("soon")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Nothing was saved").wait_for()
+    page.get_by_label("Relaunch, Tue 24 Mar").click()  # a browser asks only those who have touched the page
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_role("link", name="Later").click()
+    page.wait_for_url("**/week/2026-03-30*")
+    assert asked == ["beforeunload"]
