@@ -5,11 +5,11 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, DateField, HiddenField, SelectField, TextAreaField
+from wtforms import DateField, HiddenField, SelectField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
-from app.forms.fields import DurationField, IdField, TagsField, TimeField
+from app.forms.fields import BillableByProject, DurationField, IdField, TagsField, TimeField
 from app.forms.text import NoControlCharacters
 from app.spans import Typed
 
@@ -24,14 +24,13 @@ WHICH = [
 ]
 
 
-class EntryForm(FlaskForm):
+class EntryForm(FlaskForm, BillableByProject):
     """An entry. `zone` is the time zone in which its times were shown, `version` the state that was shown."""
 
     notes = TextAreaField("What was done", [Length(max=LONGEST_NOTES), NoControlCharacters(lines=True)])
     project = IdField("Project")
     task = IdField("Task")
     tags = TagsField("Tags", [Length(max=LONGEST_TAGS), NoControlCharacters()])
-    billable = BooleanField("Billable")
     day = DateField("Date", [InputRequired("Give a date.")])
     start = TimeField("Start", [InputRequired("Give the time of the start.")])
     start_second = SelectField("Which start", [Optional()], choices=WHICH)

@@ -3,9 +3,11 @@
 from datetime import time
 from typing import Any, Literal
 
-from wtforms import SelectField, StringField
+from wtforms import BooleanField, HiddenField, SelectField, StringField
 
 from app import durations, formats, tags
+
+AS_THE_PROJECT = "project"
 
 
 class ParsedField(StringField):
@@ -71,6 +73,18 @@ class IdField(SelectField):
     def __init__(self, *arguments: Any, **options: Any):
         options.setdefault("invalid_value_message", "Choose one of the list.")
         super().__init__(*arguments, coerce=_id, validate_choice=False, **options)
+
+
+class BillableByProject:
+    """The box of a form with a project. `billable_default` comes from a page without JavaScript: then checked means
+    as the project says."""
+
+    billable = BooleanField("Billable", default=True)
+    billable_default = HiddenField()
+
+    def is_billable(self, usual: bool) -> bool:
+        """Tell whether the work is billable, where `usual` is what the project says."""
+        return self.billable.data and (usual or self.billable_default.data != AS_THE_PROJECT)
 
 
 def _id(value: object) -> int | None:

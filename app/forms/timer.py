@@ -5,18 +5,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, HiddenField, RadioField, StringField
+from wtforms import HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
-from app.forms.fields import IdField, TagsField
+from app.forms.fields import BillableByProject, IdField, TagsField
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
 LONGEST_NOTES = 5000
 LONGEST_TAGS = 500
 TOO_LONG = "That is too long: %(max)d characters fit."
-AS_THE_PROJECT = "project"
 FIRST, SECOND = "first", "second"
 # As <input type="datetime-local"> sends and takes it.
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
@@ -67,8 +66,8 @@ class LocalTimeField(StringField):
         return None
 
 
-class WorkForm(FlaskForm):
-    """What is worked on. `billable_default` comes from a page without JavaScript: checked means as the project says."""
+class WorkForm(FlaskForm, BillableByProject):
+    """What is worked on."""
 
     notes = StringField(
         "What are you working on?", [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)]
@@ -76,12 +75,6 @@ class WorkForm(FlaskForm):
     project = IdField("Project")
     task = IdField("Task")
     tags = TagsField("Tags", [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()])
-    billable = BooleanField("Billable", default=True)
-    billable_default = HiddenField()
-
-    def follows_the_project(self) -> bool:
-        """Tell whether a checked box means what is usual in the project."""
-        return self.billable_default.data == AS_THE_PROJECT
 
 
 class StartForm(WorkForm):

@@ -71,7 +71,10 @@ async function open(address, place) {
 function put(place, html) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   place.replaceChildren(...parsed.body.childNodes);
-  place.querySelectorAll("form.entry-form").forEach(echo);
+  place.querySelectorAll("form.entry-form").forEach((form) => {
+    echo(form);
+    form.dispatchEvent(new CustomEvent("form-added", { bubbles: true }));
+  });
 }
 
 async function send(form, submitter) {

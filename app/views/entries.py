@@ -11,11 +11,10 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
-from wtforms.fields import SelectChoice
 
 from app import db, formats, security, tags, timekeeping
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
-from app.queries import entry_pages, projects, tasks, time_entries
+from app.queries import entry_pages, projects, tasks, time_entries, timer
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Entry, Overlap
 from app.spans import Span, SpanError, comes_twice, shown, span_of, which
@@ -185,7 +184,7 @@ def _written_time(local: datetime) -> str:
 @blueprint.get("/entries/new")
 def add() -> ResponseReturnValue:
     """The form for an entry that was not timed."""
-    form = EntryForm(formdata=None, day=_today(), billable=True, zone=security.zone().key)
+    form = EntryForm(formdata=None, day=_today(), zone=security.zone().key)
     return _form_page(form, None)
 
 
@@ -196,12 +195,12 @@ def create() -> ResponseReturnValue:
     span = _span_typed(form, None)
     if span is None or not _checked_choices(db.cursor(), form, None):
         return _form_page(form, None), 422
-    viewer, columns, others = security.viewer(), _columns(form, span, _credited(span)), None
+    viewer, others = security.viewer(), None
     try:
         with db.change() as cursor:
             if security.is_first_sending(cursor):
-                _hold_choices(cursor, form)
-                entry_id = time_entries.insert(cursor, viewer.id, *columns)
+                billable = _hold_choices(cursor, form)
+                entry_id = time_entries.insert(cursor, viewer.id, *_columns(form, span, _credited(span), billable))
                 others = time_entries.overlapping(cursor, viewer.id, span.start, span.end, entry_id)
     except (ForeignKeyViolation, ChoiceIsGoneError):
         return _choice_is_gone(form, None)
@@ -247,8 +246,8 @@ def save(entry_id: int) -> ResponseReturnValue:
             time_entries.lock(cursor, entry_id)
             is_same = time_entries.get(cursor, entry_id) == entry and not time_entries.is_invoiced(cursor, entry_id)
             if is_same:
-                _hold_choices(cursor, form)
-                time_entries.update(cursor, entry_id, *_columns(form, span, credited))
+                billable = _hold_choices(cursor, form)
+                time_entries.update(cursor, entry_id, *_columns(form, span, credited, billable))
             if is_same and is_moved and entry.user_id and span.end:
                 others = time_entries.overlapping(cursor, entry.user_id, span.start, span.end, entry_id)
     except (ForeignKeyViolation, ChoiceIsGoneError):
@@ -393,10 +392,17 @@ def _checked_choices(cursor: Cursor, form: EntryForm, entry: Entry | None) -> bo
     return True
 
 
-def _hold_choices(cursor: Cursor, form: EntryForm) -> None:
-    """Keep the task in its project until the end of this transaction. Raises ChoiceIsGoneError."""
+def _hold_choices(cursor: Cursor, form: EntryForm) -> bool:
+    """Keep the project, and the task in it, until the end of this transaction, and tell whether that is billable.
+
+    Raises ChoiceIsGoneError.
+    """
     if form.task.data and not tasks.hold(cursor, form.task.data, form.project.data):
         raise ChoiceIsGoneError
+    project = timer.project(cursor, form.project.data) if form.project.data else None
+    if form.project.data and project is None:
+        raise ChoiceIsGoneError
+    return form.is_billable(usual=project is None or project.billable)
 
 
 def _credited(span: Span) -> int | None:
@@ -405,7 +411,7 @@ def _credited(span: Span) -> int | None:
     return timekeeping.credited_seconds(span.start, span.end, security.current_settings().rounding_minutes)
 
 
-def _columns(form: EntryForm, span: Span, credited: int | None) -> tuple[Any, ...]:
+def _columns(form: EntryForm, span: Span, credited: int | None, billable: bool) -> tuple[Any, ...]:
     """Return what `insert` and `update` write, in their order."""
     return (
         form.project.data,
@@ -415,7 +421,7 @@ def _columns(form: EntryForm, span: Span, credited: int | None) -> tuple[Any, ..
         credited,
         (form.notes.data or "").strip() or None,
         form.tags.data,
-        form.billable.data,
+        billable,
     )
 
 
@@ -445,7 +451,6 @@ def _choice_is_gone(form: EntryForm, entry: Entry | None) -> ResponseReturnValue
 
 def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> str:
     """Return the form as a page of its own, or alone for a script that puts it into the list."""
-    _offer_choices(form, entry)
     return render_template(
         "entries/_form.html" if _is_part() else "entries/form.html",
         form=form,
@@ -454,31 +459,6 @@ def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> 
         next=_next(),
         written=_written,
     )
-
-
-def _offer_choices(form: EntryForm, entry: Entry | None) -> None:
-    """Offer active projects and their open tasks, and what the entry has, be it archived or done."""
-    names = {
-        project.id: _project_name(project.name, project.client)
-        for project in projects.choices(db.cursor(), security.viewer().id)
-    }
-    offered = list(tasks.choices(db.cursor()))
-    if entry and entry.project_id:
-        names.setdefault(entry.project_id, _project_name(entry.project, entry.client))
-    if entry and entry.task_id and entry.task_id not in [task.id for task in offered]:
-        offered.append(tasks.Choice(entry.task_id, entry.task or "", entry.project_id or 0))
-    order = list(names)
-    offered = [task for task in offered if task.project_id in names]
-    offered.sort(key=lambda task: order.index(task.project_id))
-    form.project.choices = [SelectChoice("", "No project"), *itertools.starmap(SelectChoice, names.items())]
-    form.task.choices = [
-        SelectChoice("", "No task"),
-        *[SelectChoice(task.id, task.name, optgroup=names[task.project_id]) for task in offered],
-    ]
-
-
-def _project_name(name: str | None, client: str | None) -> str:
-    return f"{name} \N{EN DASH} {client}"
 
 
 def _refusal(sentence: str, restorable: int | None = None) -> ResponseReturnValue:

@@ -300,7 +300,7 @@ def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
         form.project.errors = [ARCHIVED.format(project.name)]
     if form.project.errors or form.task.errors:
         raise _unfit(form, edited=edited)
-    billable = form.billable.data and not (form.follows_the_project() and project and not project.billable)
+    billable = form.is_billable(usual=project is None or project.billable)
     return Work((form.notes.data or "").strip() or None, project_id, task_id, form.tags.data or None, billable)
 
 

@@ -81,7 +81,8 @@ def form_of(html: str) -> dict[str, str]:
         if attributes.get("type") != "checkbox" or " checked" in tag:
             sent[attributes["name"]] = attributes.get("value", "")
     for name, options in re.findall(r'<select[^>]*name="(\w+)"[^>]*>(.*?)</select>', form, flags=re.S):
-        sent[name] = next(iter(re.findall(r'<option selected value="([^"]*)"', options)), "")
+        chosen = [option for option in re.findall(r"<option([^>]*)>", options) if " selected" in option]
+        sent[name] = re.search(r'value="([^"]*)"', chosen[0])[1] if chosen else ""
     sent["notes"] = re.search(r"<textarea[^>]*>\s*(.*?)</textarea>", form, flags=re.S)[1]
     return sent
 
@@ -288,6 +289,36 @@ def test_a_duration_may_stand_instead_of_the_end_and_an_end_on_the_next_day(as_u
     alice.submit("/entries", TYPED | {"day": "2026-03-10", "start": "22", "end": "1am"})
     assert rows("end_time, duration_seconds") == [(datetime(2026, 3, 11, 9, 30), 5400), (datetime(2026, 3, 11), 10800)]
     assert "Added: 22:00 to 01:00 the next day = 3:00" in text_of(alice.get("/").text)
+
+
+def test_billable_follows_the_project_where_no_script_sets_the_box(as_user, rows, migrated, website, design):
+    alice = as_user("alice")
+    form = form_of(alice.get("/entries/new").text) | TYPED
+    migrated.execute("UPDATE projects SET billable = false WHERE id = %s", website)
+    unbilled = alice.submit("/entries", form | {"project": website, "start": ""})
+    assert form_of(unbilled.text)["billable_default"] == "project", "also after something was wrong"
+    for changes in (
+        {"project": website},
+        {"task": design},
+        {"project": ""},
+        {"project": website, "billable_default": ""},  # a script has disabled the field: the box shows what counts
+    ):
+        assert alice.submit("/entries", form | {"token": ""} | changes).status_code == 303
+    assert rows("billable") == [(False,), (False,), (True,), (True,)]
+    entry = rows("id")[-1][0]
+    kept = form_of(alice.get(f"/entries/{entry}/edit").text)
+    alice.submit(f"/entries/{entry}/edit", kept | {"notes": "Other"})
+    assert rows("notes, billable")[-1] == ("Other", True), "an entry that is edited shows what counts"
+
+
+def test_a_form_says_to_the_script_which_task_is_of_which_project_and_which_project_is_not_billed(
+    as_user, migrated, website, design
+):
+    migrated.execute("UPDATE projects SET billable = false WHERE id = %s", website)
+    form = as_user("alice").get("/entries/new").text.partition('class="entry-form"')[2]
+    assert f'<option value="{website}" data-unbilled>Website' in form
+    assert re.search(rf'<optgroup label="Website"[^>]* data-project="{website}">\s*<option value="{design}"', form)
+    assert "data-projects" in form and "data-tasks" in form and "data-billable" in form
 
 
 def test_a_task_brings_its_project_along(as_user, rows, website, design):
