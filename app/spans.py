@@ -60,12 +60,7 @@ def span_of(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None = Non
     What was left as it was shown keeps its moment, to the second, also in an hour that comes twice. An end that is
     not after the start is on the next day. Raises SpanError.
     """
-    start = _start(typed, zone, kept)
-    if start != (kept and kept.start):
-        if to_local(start, zone).date() < EARLIEST:
-            raise SpanError("day", f"That is before {EARLIEST.year}. Look for a slip in the date.")
-        if start > now + FURTHEST_AHEAD:
-            raise SpanError("day", f"That is more than {FURTHEST_AHEAD.days} days ahead. Look for a slip in the date.")
+    start = _start(typed, zone, now, kept)
     end = _end(typed, start, zone, kept)
     if end is None or (start, end) == kept:
         return Span(start, end)
@@ -92,10 +87,15 @@ def comes_twice(local: datetime) -> bool:
     return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
-def _start(typed: Typed, zone: ZoneInfo, kept: Span | None) -> datetime:
+def _start(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None) -> datetime:
     local = datetime.combine(typed.day, typed.start)
     if kept and _is_left(local, typed.start_second, kept.start, zone):
         return kept.start
+    # Before it becomes a moment: neither end of the calendar can be held by every zone.
+    if typed.day < EARLIEST:
+        raise SpanError("day", f"That is before {EARLIEST.year}. Look for a slip in the date.")
+    if local > to_local(now + FURTHEST_AHEAD, zone).replace(tzinfo=None):
+        raise SpanError("day", f"That is more than {FURTHEST_AHEAD.days} days ahead. Look for a slip in the date.")
     return _stored("start", local, zone, typed.start_second)
 
 

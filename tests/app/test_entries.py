@@ -332,6 +332,8 @@ WRONG = [
     ({"day": "2026-02-30"}, "Not a valid date value."),
     ({"day": "2126-03-11"}, "more than 31 days ahead"),
     ({"day": "0001-01-01"}, "That is before 2000."),
+    ({"day": "0001-01-01", "start": "0:00"}, "That is before 2000."),
+    ({"day": "9999-12-31", "start": "23:59"}, "more than 31 days ahead"),
     ({"start": ""}, "Give the time of the start."),
     ({"start": "25:00"}, "A day ends at 23:59."),
     ({"duration": "ever"}, "That is no duration."),
