@@ -641,3 +641,15 @@ def test_an_entry_whose_task_is_deleted_meanwhile_comes_back_without_it(as_user,
     for path in ("/entries/90/delete", "/tasks/90/delete", "/entries/90/restore"):
         assert alice.submit(path).status_code == 303
     assert migrated.query("SELECT id, project_id, task_id FROM time_entries") == [(90, 1, None)]
+
+
+def test_an_entry_whose_task_moves_to_another_project_meanwhile_comes_back_without_it(
+    as_user, add, migrated, rows, website, design
+):
+    [(other,)] = migrated.query("INSERT INTO projects (name, client) VALUES ('Shop', 'Acme') RETURNING id")
+    entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", project_id=website, task_id=design)
+    alice = as_user("alice")
+    alice.submit(f"/entries/{entry}/delete")
+    migrated.execute("UPDATE tasks SET project_id = %s", other)
+    assert alice.submit(f"/entries/{entry}/restore").status_code == 303
+    assert rows("project_id, task_id") == [(website, None)]
