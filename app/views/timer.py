@@ -102,7 +102,7 @@ def bar() -> Bar | None:
     if user is None or not user.is_authenticated or g.get("is_failing") or _is_broken():
         return None
     if "timer_bar" not in g:
-        running, latest = timer.running_and_latest(db.cursor(), user.id)
+        running, latest = timer.running_and_latest(db.cursor(), user.id, security.now())
         shown = [_shown(entry) for entry in running]
         is_single = security.current_settings().single_active_timer
         must_answer = is_single and any(one.asks for one in shown)
@@ -257,7 +257,7 @@ def refuse(refused: Refused) -> ResponseReturnValue:
 def _start(cursor: Cursor, work: Work, form: StartForm) -> None:
     moment = _moment()
     if security.current_settings().single_active_timer:
-        running = [_shown(entry) for entry in timer.running(cursor, security.viewer().id)]
+        running = [_shown(entry) for entry in timer.running_and_latest(cursor, security.viewer().id, moment)[0]]
         if asked := next((shown for shown in running if shown.asks), None):
             raise Refused(
                 409, "A timer was forgotten", "Say first when it ended: then start the next one.",

@@ -179,6 +179,13 @@ def test_continuing_copies_an_earlier_entry(as_user, work, rows, entry):
     assert rows("end_time IS NULL, source")[1] == (True, "timer")
 
 
+def test_what_lies_ahead_is_not_offered_to_be_continued(as_user, entry):
+    entry("alice", "2026-03-06 08:00", "2026-03-06 09:00", notes="Worked")
+    entry("alice", "2026-03-12 08:00", "2026-03-12 16:00", notes="Holiday")
+    with at("2026-03-09 08:00"):
+        assert "Continue “Worked”" in bar_of(as_user("alice").get("/"))
+
+
 def test_an_entry_of_an_archived_project_is_not_continued_but_can_be_chosen_anew(as_user, work, rows, entry):
     earlier = entry("alice", "2026-03-06 08:00", "2026-03-06 09:00", project_id=work["Old"], notes="Again")
     answer = as_user("alice").submit(f"/timer/continue/{earlier}", once())
