@@ -5,6 +5,7 @@ import itertools
 import re
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_symbol
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -232,6 +233,8 @@ def save(entry_id: int) -> ResponseReturnValue:
     if time_entries.is_invoiced(db.cursor(), entry_id):
         return _refusal(INVOICED)
     if form.version.data != entry.version:
+        if _is_saved(form, entry):
+            return _back()
         form.version.data = entry.version
         return _form_page(form, entry, is_stale=True), 409
     span = _span_typed(form, entry)
@@ -356,9 +359,8 @@ def _span_typed(form: EntryForm, entry: Entry | None) -> Span | None:
     if is_running:
         typed = typed._replace(end=None, minutes=None)
     kept = Span(entry.start, entry.end) if entry else None
-    zone = timekeeping.time_zone(form.zone.data or "") or security.zone()
     try:
-        span = span_of(typed, zone, security.now(), kept)
+        span = span_of(typed, _zone_of(form), security.now(), kept)
         if is_running and span != kept:
             _check_running_start(span.start)
     except SpanError as error:
@@ -366,6 +368,28 @@ def _span_typed(form: EntryForm, entry: Entry | None) -> Span | None:
         field.errors, field.instead, field.twice = [str(error)], error.instead, error.twice
         return None
     return span
+
+
+def _is_saved(form: EntryForm, entry: Entry) -> bool:
+    """Tell whether the entry holds what the form says, as it does when Save was clicked twice."""
+    if not form.validate() or not _checked_choices(db.cursor(), form, entry):
+        return False
+    typed = form.typed()
+    if entry.end is None:
+        typed = typed._replace(end=None, minutes=None)
+    elif typed.minutes is not None:
+        typed = typed._replace(end=None)  # the end was left standing beside the new duration
+    try:
+        span = span_of(typed, _zone_of(form), security.now(), Span(entry.start, entry.end))
+    except SpanError:
+        return False
+    held = (entry.project_id, entry.task_id, entry.start, entry.end, entry.duration_seconds, entry.notes, entry.tags)
+    return _columns(form, span, entry.duration_seconds, form.billable.data) == (*held, entry.billable)
+
+
+def _zone_of(form: EntryForm) -> ZoneInfo:
+    """Return the time zone in which the times of the form were shown."""
+    return timekeeping.time_zone(form.zone.data or "") or security.zone()
 
 
 def _check_running_start(start: datetime) -> None:

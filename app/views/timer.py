@@ -213,11 +213,13 @@ def edit(entry_id: int) -> ResponseReturnValue:
         _must_run(entry)
         if not form.validate():
             raise _unfit(form, edited=entry)
+        begun = _begun(form, entry)
+        work = _work(cursor, form, edited=entry)
+        if (work, begun) == (_work_held(entry), entry.start):
+            return _back()  # it was clicked twice
         if form.version.data and form.version.data != _version(entry):
             form.version.data, form.version.raw_data = _version(entry), None  # sent once more, it is meant
             raise Refused(409, "Edit the running timer", CHANGED.format(entry.label), form=form, edited=entry)
-        begun = _begun(form, entry)
-        work = _work(cursor, form, edited=entry)
         timer.change(cursor, entry.id, work.project_id, work.task_id, begun, work.notes, work.tags, work.billable)
     return _back()
 
@@ -302,6 +304,10 @@ def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
         raise _unfit(form, edited=edited)
     billable = form.is_billable(usual=project is None or project.billable)
     return Work((form.notes.data or "").strip() or None, project_id, task_id, form.tags.data or None, billable)
+
+
+def _work_held(entry: Timer) -> Work:
+    return Work(entry.notes or None, entry.project_id, entry.task_id, entry.tags or None, entry.billable)
 
 
 def _begun(form: EditForm, entry: Timer) -> datetime:

@@ -481,6 +481,29 @@ def test_a_stale_edit_changes_nothing_until_it_is_sent_again(as_user, add, rows,
     assert rows("notes") == [("What I typed",)]
 
 
+@pytest.mark.parametrize("changes", [{"notes": "Talk"}, {"duration": "90m"}, {"start": "8:15"}])
+def test_a_second_click_on_save_finds_the_first_one_done(as_user, add, rows, website, design, changes):
+    entry = add(
+        "alice", "2026-03-11 08:00:17", "2026-03-11 09:00:41", notes="Call", project_id=website, task_id=design,
+        tags="a, b",
+    )  # fmt: skip
+    alice = as_user("alice")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text) | changes | {"next": "/?q=x"}
+    assert alice.submit(f"/entries/{entry}/edit", form).location == "/?q=x"
+    saved = rows("*")
+    answer = alice.submit(f"/entries/{entry}/edit", form)
+    assert (answer.status_code, answer.location) == (303, "/?q=x")
+    assert rows("*") == saved
+
+
+def test_a_second_click_on_save_finds_the_start_of_a_timer_moved(as_user, add, rows):
+    entry = add("alice", "2026-03-11 10:30", None, notes="Runs")
+    alice = as_user("alice")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text) | {"start": "11:15"}
+    assert [alice.submit(f"/entries/{entry}/edit", form).status_code for _ in range(2)] == [303, 303]
+    assert rows("start_time") == [(datetime(2026, 3, 11, 10, 15),)]
+
+
 def test_what_is_archived_or_done_can_stay_with_its_entry(as_user, add, rows, migrated, website, design):
     entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Old", project_id=website, task_id=design)
     migrated.execute("UPDATE projects SET status = 'archived'; UPDATE tasks SET status = 'done'")

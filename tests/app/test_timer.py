@@ -296,6 +296,20 @@ def test_editing_what_somebody_changed_meanwhile_is_told_and_keeps_what_was_type
     assert rows("notes") == [("Mine",)]
 
 
+def test_a_second_click_on_save_finds_the_first_one_done(as_user, work, rows):
+    with at("2026-03-09 09:00:20"):
+        alice = as_user("alice")
+        alice.submit("/timer/start", once(notes="Sketch"))
+        [(number,)] = rows("id")
+    with at("2026-03-09 09:10"):
+        version = re.search(r'name="version"[^>]* value="([^"]+)"', alice.get(f"/timer/edit/{number}").text)[1]
+        for start in ("2026-03-09T10:00", "2026-03-09T09:30"):
+            form = {"version": version, "notes": "Design", "task": work["Post"], "tags": "b,a", "start": start}
+            sent = [alice.submit(f"/timer/edit/{number}", form | {"next": "/week"}) for _ in range(2)]
+            assert [answer.status_code for answer in sent] == ([303, 303] if start.endswith("10:00") else [409, 409])
+    assert rows("notes, start_time") == [("Design", datetime(2026, 3, 9, 9, 0, 20))]
+
+
 def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
     with at("2026-03-09 09:00:20"):
         alice = as_user("alice")
