@@ -9,7 +9,7 @@ from wtforms import DateField, HiddenField, SelectField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
-from app.forms.fields import BillableByProject, DurationField, IdField, TagsField, TimeField
+from app.forms.fields import BillableByProject, DurationField, IdField, InTimeZone, TagsField, TimeField
 from app.forms.text import NoControlCharacters
 from app.spans import Typed
 
@@ -24,8 +24,8 @@ WHICH = [
 ]
 
 
-class EntryForm(FlaskForm, BillableByProject):
-    """An entry. `zone` is the time zone in which its times were shown, `version` the state that was shown."""
+class EntryForm(FlaskForm, BillableByProject, InTimeZone):
+    """An entry. `version` is the state that was shown."""
 
     notes = TextAreaField("What was done", [Length(max=LONGEST_NOTES), NoControlCharacters(lines=True)])
     project = IdField("Project")
@@ -37,7 +37,6 @@ class EntryForm(FlaskForm, BillableByProject):
     end = TimeField("End")
     end_second = SelectField("Which end", [Optional()], choices=WHICH)
     duration = DurationField("or duration")
-    zone = HiddenField("Time zone", [Length(max=100), NoControlCharacters()])
     version = HiddenField("Version", [Length(max=40), NoControlCharacters()])
 
     def __init__(self, *arguments: Any, **options: Any):

@@ -2,10 +2,13 @@
 
 from datetime import time
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from wtforms import BooleanField, HiddenField, SelectField, StringField
+from wtforms.validators import Length
 
-from app import durations, formats, tags
+from app import durations, formats, security, tags, timekeeping
+from app.forms.text import NoControlCharacters
 
 AS_THE_PROJECT = "project"
 
@@ -85,6 +88,17 @@ class BillableByProject:
     def is_billable(self, usual: bool) -> bool:
         """Tell whether the work is billable, where `usual` is what the project says."""
         return self.billable.data and (usual or self.billable_default.data != AS_THE_PROJECT)
+
+
+class InTimeZone:
+    """Local times of a form. `zone` is the time zone in which they were shown: that of the settings may be another
+    since."""
+
+    zone = HiddenField("Time zone", [Length(max=100), NoControlCharacters()])
+
+    def time_zone(self) -> ZoneInfo:
+        """Return the time zone in which the times of the form are meant."""
+        return timekeeping.time_zone(self.zone.data or "") or security.zone()
 
 
 def _id(value: object) -> int | None:

@@ -9,7 +9,7 @@ from wtforms import HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
-from app.forms.fields import BillableByProject, IdField, TagsField
+from app.forms.fields import BillableByProject, IdField, InTimeZone, TagsField
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
@@ -17,6 +17,7 @@ LONGEST_NOTES = 5000
 LONGEST_TAGS = 500
 TOO_LONG = "That is too long: %(max)d characters fit."
 FIRST, SECOND = "first", "second"
+START = "start"
 # As <input type="datetime-local"> sends and takes it.
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 
@@ -81,7 +82,7 @@ class StartForm(WorkForm):
     """Starts a timer."""
 
 
-class EditForm(WorkForm):
+class EditForm(WorkForm, InTimeZone):
     """Changes what runs, and since when. `version` is the state that was shown."""
 
     version = HiddenField("Version", [Length(max=40), NoControlCharacters()])
@@ -95,12 +96,14 @@ class StopForm(FlaskForm):
     entry = IdField("Timer")
 
 
-class ForgottenForm(FlaskForm):
-    """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC."""
+class ForgottenForm(FlaskForm, InTimeZone):
+    """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC; with `then`
+    the fields of a StartForm come along, of what was to start when the question was asked."""
 
     entry = IdField("Timer")
     answer = StringField()
     activity = StringField()
+    then = HiddenField()
     end = LocalTimeField("It ended at")
     which = RadioField("Which one?", choices=[], validate_choice=False)
 

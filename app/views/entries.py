@@ -5,7 +5,6 @@ import itertools
 import re
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_symbol
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -360,7 +359,7 @@ def _span_typed(form: EntryForm, entry: Entry | None) -> Span | None:
         typed = typed._replace(end=None, minutes=None)
     kept = Span(entry.start, entry.end) if entry else None
     try:
-        span = span_of(typed, _zone_of(form), security.now(), kept)
+        span = span_of(typed, form.time_zone(), security.now(), kept)
         if is_running and span != kept:
             _check_running_start(span.start)
     except SpanError as error:
@@ -380,16 +379,11 @@ def _is_saved(form: EntryForm, entry: Entry) -> bool:
     elif typed.minutes is not None:
         typed = typed._replace(end=None)  # the end was left standing beside the new duration
     try:
-        span = span_of(typed, _zone_of(form), security.now(), Span(entry.start, entry.end))
+        span = span_of(typed, form.time_zone(), security.now(), Span(entry.start, entry.end))
     except SpanError:
         return False
     held = (entry.project_id, entry.task_id, entry.start, entry.end, entry.duration_seconds, entry.notes, entry.tags)
     return _columns(form, span, entry.duration_seconds, form.billable.data) == (*held, entry.billable)
-
-
-def _zone_of(form: EntryForm) -> ZoneInfo:
-    """Return the time zone in which the times of the form were shown."""
-    return timekeeping.time_zone(form.zone.data or "") or security.zone()
 
 
 def _check_running_start(start: datetime) -> None:

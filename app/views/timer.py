@@ -13,8 +13,8 @@ from flask.typing import ResponseReturnValue
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, security, timekeeping, timers
-from app.forms.timer import LOCAL_TIME, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
+from app import db, formats, security, spans, timekeeping, timers
+from app.forms.timer import LOCAL_TIME, START, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
 from app.queries import projects, sessions, tasks, time_entries, timer
 from app.queries.timer import Timer
 
@@ -28,13 +28,14 @@ blueprint = Blueprint("timer", __name__, url_prefix="/timer")
 
 
 class Shown(NamedTuple):
-    """A running timer, and what has to be asked about it. `seconds` is how long it has run."""
+    """A running timer, and what has to be asked about it. `seconds` is how long it has run; `zone` is of its times."""
 
     entry: Timer
     seconds: int
     is_forgotten: bool
     is_too_long: bool
     activity: datetime
+    zone: str
 
     @property
     def asks(self) -> bool:
@@ -199,7 +200,8 @@ def edit_page(entry_id: int) -> ResponseReturnValue:
     """The form for what runs."""
     entry = _own(db.cursor(), entry_id)
     _must_run(entry)
-    form = EditForm(formdata=None, data=work_of(entry) | {"start": _local(entry.start), "version": _version(entry)})
+    shown = {"start": _local(entry.start), "zone": security.zone().key, "version": _version(entry)}
+    form = EditForm(formdata=None, data=work_of(entry) | shown)
     return _page("Edit the running timer", form=form, edited=entry)
 
 
@@ -226,9 +228,15 @@ def edit(entry_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/forgotten")
 def forgotten() -> ResponseReturnValue:
-    """Do with a forgotten timer what its user says: keep it running, or end it at one of three moments."""
+    """Do with a forgotten timer what its user says: keep it running, or end it at one of three moments.
+
+    What was to start when the question was asked starts then, in the same transaction.
+    """
     form = ForgottenForm()
-    sentence = ""
+    waiting = StartForm() if form.then.data == START else None
+    if waiting and not waiting.validate():
+        raise _unfit(waiting)
+    sentence, another = "", None
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, form.entry.data)
@@ -241,9 +249,13 @@ def forgotten() -> ResponseReturnValue:
         if form.answer.data == "keep" and not asked.is_too_long:
             sessions.touch(cursor, security.viewer().session_id, security.now())
         else:
-            sentence = _stop(cursor, entry, _ended(form, asked))
+            sentence = _stop(cursor, entry, _ended(form, asked, waiting))
+            if waiting and not (another := _asked(cursor)):
+                _start(cursor, _work(cursor, waiting), waiting)
     if sentence:
         flash(sentence)
+    if another:
+        raise _forgotten(another, waiting)
     return _back()
 
 
@@ -259,18 +271,33 @@ def refuse(refused: Refused) -> ResponseReturnValue:
 def _start(cursor: Cursor, work: Work, form: StartForm) -> None:
     moment = _moment()
     if security.current_settings().single_active_timer:
-        running = [_shown(entry) for entry in timer.running_and_latest(cursor, security.viewer().id, moment)[0]]
-        if asked := next((shown for shown in running if shown.asks), None):
-            raise Refused(
-                409, "A timer was forgotten", "Say first when it ended: then start the next one.",
-                asked=asked, form=form,
-            )  # fmt: skip
-        for shown in running:
-            _stop(cursor, shown.entry, moment)
+        if asked := _asked(cursor):
+            raise _forgotten(asked, form)
+        for entry in _running(cursor):
+            _stop(cursor, entry, moment)
     time_entries.insert(
         cursor, security.viewer().id, work.project_id, work.task_id, moment, None, None, work.notes, work.tags,
         work.billable, "timer",
     )  # fmt: skip
+
+
+def _running(cursor: Cursor) -> list[Timer]:
+    return timer.running_and_latest(cursor, security.viewer().id, security.now())[0]
+
+
+def _asked(cursor: Cursor) -> Shown | None:
+    """Return a running timer that has to be answered before another starts, where one runs at most."""
+    if not security.current_settings().single_active_timer:
+        return None
+    return next((shown for shown in map(_shown, _running(cursor)) if shown.asks), None)
+
+
+def _forgotten(asked: Shown, waiting: StartForm) -> Refused:
+    """Ask about a timer before the next one starts, whose fields go along with the answer."""
+    name = f"“{_short(waiting.notes.data)}”" if waiting.notes.data else "the next one"
+    return Refused(
+        409, "A timer was forgotten", f"Say first when it ended: then {name} starts.", asked=asked, waiting=waiting
+    )
 
 
 def _stop(cursor: Cursor, entry: Timer, moment: datetime) -> str:
@@ -312,9 +339,10 @@ def _work_held(entry: Timer) -> Work:
 
 def _begun(form: EditForm, entry: Timer) -> datetime:
     """Return when the timer began; what was shown and not touched moves nothing, not even by its seconds."""
-    if form.start.data == _local(entry.start).replace(second=0, microsecond=0) and not form.which.data:
+    zone = form.time_zone()
+    if form.start.data == spans.shown(entry.start, zone) and not form.which.data:
         return entry.start
-    begun = form.start.moment(form.which, security.zone(), _moment())
+    begun = form.start.moment(form.which, zone, _moment())
     if begun is not None and begun > _moment():
         form.start.errors = ["That is in the future."]
     elif begun is not None and timers.is_too_long(begun, _moment()):
@@ -324,16 +352,17 @@ def _begun(form: EditForm, entry: Timer) -> datetime:
     return begun
 
 
-def _ended(form: ForgottenForm, asked: Shown) -> datetime:
+def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> datetime:
     """Return when the forgotten timer ended, as its user says. Raises Refused where it cannot have."""
     start, moment = asked.entry.start, _moment()
     if form.answer.data == "activity" and asked.activity_fits:
         if form.activity.data != asked.activity.isoformat():
-            raise Refused(409, "When did it end?", "The last activity is another one now.", asked=asked, form=form)
+            sentence = "The last activity is another one now."
+            raise Refused(409, "When did it end?", sentence, asked=asked, form=form, waiting=waiting)
         return asked.activity
     if form.answer.data == "now" and not asked.is_too_long:
         return moment
-    end = form.end.moment(form.which, security.zone(), moment)
+    end = form.end.moment(form.which, form.time_zone(), moment)
     if end is not None and end > moment:
         form.end.errors = ["That is in the future."]
     elif end is not None and end <= start:
@@ -341,7 +370,7 @@ def _ended(form: ForgottenForm, asked: Shown) -> datetime:
     elif end is not None and timers.is_too_long(start, end):
         form.end.errors = [f"An entry lasts {timekeeping.LONGEST_ENTRY.days} days at most."]
     if form.end.errors:
-        raise Refused(422, "When did it end?", asked=asked, form=form)
+        raise Refused(422, "When did it end?", asked=asked, form=form, waiting=waiting)
     return end
 
 
@@ -382,7 +411,7 @@ def _page(heading: str, sentence: str = "", **page: Any) -> str:
         shown = shown._replace(form=None)
     return render_template(
         "timer/page.html", heading=heading, sentence=sentence, timer_bar=shown, next=_come_back(),
-        **{"form": None, "asked": None, "edited": None, **page},
+        **{"form": None, "asked": None, "edited": None, "waiting": None, **page},
     )  # fmt: skip
 
 
@@ -394,6 +423,7 @@ def _shown(entry: Timer) -> Shown:
         is_forgotten=timers.is_forgotten(entry.start, last_seen, now, security.current_settings().idle_timeout_minutes),
         is_too_long=timers.is_too_long(entry.start, now),
         activity=timers.last_activity(entry.start, last_seen),
+        zone=security.zone().key,
     )
 
 

@@ -328,6 +328,22 @@ def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
         assert rows(columns) == [(*kept, datetime(2026, 3, 9, 8, 30), None)]
 
 
+def test_another_time_zone_in_the_settings_moves_no_start_that_was_shown_before(as_user, rows, migrated):
+    with at("2026-03-09 09:00:20"):
+        alice = as_user("alice")
+        alice.submit("/timer/start", once(notes="Sketch"))
+        [(number,)] = rows("id")
+        page = alice.get(f"/timer/edit/{number}").text
+        form = {
+            name: re.search(rf'name="{name}"[^>]* value="([^"]+)"', page)[1] for name in ("version", "start", "zone")
+        }
+        migrated.execute("UPDATE settings SET timezone = 'Asia/Tokyo'")
+        refused = alice.submit(f"/timer/edit/{number}", form | {"tags": "x" * 501}).text
+        assert 'value="2026-03-09T10:00"' in refused and 'value="Europe/Rome"' in refused
+        assert alice.submit(f"/timer/edit/{number}", form | {"notes": "Other"}).status_code == 303
+    assert rows("notes, start_time") == [("Other", datetime(2026, 3, 9, 9, 0, 20))]
+
+
 @pytest.mark.parametrize(
     ("now", "start", "sentence"),
     [
@@ -496,6 +512,61 @@ def test_stop_and_start_of_a_tab_that_lay_open_ask_first_and_keep_what_was_typed
     answer = forgotten.submit("/timer/start", once(notes="Next"))
     assert answer.status_code == 409 and QUESTION in answer.text and 'value="Next"' in answer.text
     assert rows("end_time") == [(None,)]
+
+
+def hidden_in(page, action):
+    """What is hidden in the last form with that action, as its button sends it."""
+    form = page.text.rpartition(f'action="{action}"')[2].partition("</form>")[0]
+    tags = re.findall(r'<input type="hidden"[^>]*>', form)
+    sent = (re.search(r'name="([^"]*)" value="([^"]*)"', tag, re.S) for tag in tags)
+    return {each[1]: each[2].replace("&#34;", '"') for each in sent}
+
+
+@pytest.mark.parametrize("mistaken", [False, True])
+def test_what_was_typed_to_start_next_starts_when_the_question_is_answered(forgotten, work, rows, mistaken):
+    typed = once(notes='Next "one"', task=work["Post"], tags="a, b", billable="y", billable_default="project")
+    asked = forgotten.submit("/timer/start", typed | {"next": "/week"})
+    assert "then “Next &#34;one&#34;” starts" in asked.text and "Keep it running" not in asked.text
+    sent = hidden_in(asked, "/timer/forgotten")
+    if mistaken:
+        asked = forgotten.submit("/timer/forgotten", sent | {"answer": "set", "end": "2026-03-09T13:01"})
+        assert asked.status_code == 422 and "That is in the future." in asked.text
+        sent = hidden_in(asked, "/timer/forgotten")
+    for _ in range(2):
+        answer = forgotten.submit("/timer/forgotten", sent | {"answer": "set", "end": "2026-03-09T11:30"})
+        assert (answer.status_code, answer.location) == (303, "/week")
+    assert rows("notes, start_time, end_time, task_id, tags, billable") == [
+        ("Sketch", datetime(2026, 3, 9, 8), datetime(2026, 3, 9, 10, 30), None, None, False),
+        ('Next "one"', datetime(2026, 3, 9, 12), None, work["Post"], "a, b", False),
+    ]
+
+
+def test_what_is_continued_starts_when_the_question_is_answered(forgotten, rows, entry):
+    earlier = entry("alice", "2026-03-06 08:00", "2026-03-06 09:00", notes="Letters\nand parcels")
+    asked = forgotten.submit(f"/timer/continue/{earlier}", once())
+    assert asked.status_code == 409 and QUESTION in asked.text
+    forgotten.submit("/timer/forgotten", hidden_in(asked, "/timer/forgotten") | {"answer": "now"})
+    assert rows("notes, end_time") == [
+        ("Sketch", datetime(2026, 3, 9, 12)),
+        ("Letters\nand parcels", datetime(2026, 3, 6, 9)),
+        ("Letters\nand parcels", None),
+    ]
+
+
+def test_of_several_forgotten_timers_each_is_answered_before_what_was_typed_starts(forgotten, rows, entry):
+    entry("alice", "2026-03-09 07:00", None, notes="Earlier")
+    asked = forgotten.submit("/timer/start", once(notes="Next"))
+    for status in (409, 303):
+        asked = forgotten.submit("/timer/forgotten", hidden_in(asked, "/timer/forgotten") | {"answer": "now"})
+        assert asked.status_code == status
+    assert rows("notes, end_time IS NULL") == [("Sketch", False), ("Earlier", False), ("Next", True)]
+
+
+def test_an_end_means_the_time_zone_in_which_it_was_asked_for(forgotten, rows, migrated):
+    sent = hidden_in(forgotten.get("/"), "/timer/forgotten")
+    migrated.execute("UPDATE settings SET timezone = 'Asia/Tokyo'")
+    forgotten.submit("/timer/forgotten", sent | {"answer": "set", "end": "2026-03-09T11:30"})
+    assert rows("end_time") == [(datetime(2026, 3, 9, 10, 30),)]
 
 
 def test_an_answer_that_comes_too_late_changes_nothing(forgotten, rows):
