@@ -5,16 +5,14 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import DateField, HiddenField, SelectField, TextAreaField
+from wtforms import DateField, HiddenField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
-from app.forms.fields import BillableByProject, DurationField, IdField, InTimeZone, TagsField, TimeField
+from app.forms.fields import BillableByProject, DurationField, IdField, InTimeZone, NotesField, TagsField, TimeField
 from app.forms.text import NoControlCharacters
 from app.spans import Typed
 
-LONGEST_NOTES = 10_000
-LONGEST_TAGS = 500
 LONGEST_SEARCH = 200
 
 WHICH = [
@@ -27,10 +25,10 @@ WHICH = [
 class EntryForm(FlaskForm, BillableByProject, InTimeZone):
     """An entry. `version` is the state that was shown."""
 
-    notes = TextAreaField("What was done", [Length(max=LONGEST_NOTES), NoControlCharacters(lines=True)])
+    notes = NotesField("What was done")
     project = IdField("Project")
     task = IdField("Task")
-    tags = TagsField("Tags", [Length(max=LONGEST_TAGS), NoControlCharacters()])
+    tags = TagsField("Tags")
     day = DateField("Date", [InputRequired("Give a date.")])
     start = TimeField("Start", [InputRequired("Give the time of the start.")])
     start_second = SelectField("Which start", [Optional()], choices=WHICH)

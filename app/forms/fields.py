@@ -4,12 +4,15 @@ from datetime import time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from wtforms import BooleanField, HiddenField, SelectField, StringField
+from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import Length
 
 from app import durations, formats, security, tags, timekeeping
-from app.forms.text import NoControlCharacters
+from app.forms.text import NoControlCharacters, plain_lines
 
+LONGEST_NOTES = 10_000
+LONGEST_TAGS = 500
+TOO_LONG = "That is too long: %(max)d characters fit."
 AS_THE_PROJECT = "project"
 
 
@@ -60,8 +63,19 @@ class TimeField(ParsedField):
         return formats.time_of_day(data)
 
 
+class NotesField(TextAreaField):
+    """What was done, in one line or several."""
+
+    def __init__(self, label: str, **options: Any):
+        validators = [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)]
+        super().__init__(label, validators, filters=[plain_lines], **options)
+
+
 class TagsField(StringField):
     """Tags, separated by commas; `data` is how they are kept, None for none."""
+
+    def __init__(self, label: str, **options: Any):
+        super().__init__(label, [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()], **options)
 
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = tags.join(tags.split(valuelist[0] if valuelist else ""))

@@ -9,13 +9,10 @@ from wtforms import HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
-from app.forms.fields import BillableByProject, IdField, InTimeZone, TagsField
+from app.forms.fields import BillableByProject, IdField, InTimeZone, NotesField, TagsField
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
-LONGEST_NOTES = 5000
-LONGEST_TAGS = 500
-TOO_LONG = "That is too long: %(max)d characters fit."
 FIRST, SECOND = "first", "second"
 START = "start"
 # As <input type="datetime-local"> sends and takes it.
@@ -70,12 +67,10 @@ class LocalTimeField(StringField):
 class WorkForm(FlaskForm, BillableByProject):
     """What is worked on."""
 
-    notes = StringField(
-        "What are you working on?", [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)]
-    )
+    notes = NotesField("What are you working on?")
     project = IdField("Project")
     task = IdField("Task")
-    tags = TagsField("Tags", [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()])
+    tags = TagsField("Tags")
 
 
 class StartForm(WorkForm):

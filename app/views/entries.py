@@ -437,7 +437,7 @@ def _columns(form: EntryForm, span: Span, credited: int | None, billable: bool) 
         span.start,
         span.end,
         credited,
-        (form.notes.data or "").strip() or None,
+        form.notes.data or None,
         form.tags.data,
         billable,
     )

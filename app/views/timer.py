@@ -330,7 +330,7 @@ def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
     if form.project.errors or form.task.errors:
         raise _unfit(form, edited=edited)
     billable = form.is_billable(usual=project is None or project.billable)
-    return Work((form.notes.data or "").strip() or None, project_id, task_id, form.tags.data or None, billable)
+    return Work(form.notes.data or None, project_id, task_id, form.tags.data or None, billable)
 
 
 def _work_held(entry: Timer) -> Work:

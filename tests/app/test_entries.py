@@ -340,9 +340,9 @@ WRONG = [
     ({"duration": "2:00"}, "From the start to the end is 1:30."),
     ({"end": "", "duration": "0"}, "An entry lasts a minute at least."),
     ({"end": "", "duration": "9999999"}, "One entry lasts at most 168 hours."),
-    ({"notes": "x" * 10_001}, "cannot be longer than 10000 characters"),
+    ({"notes": "x" * 10_001}, "That is too long: 10000 characters fit."),
     ({"notes": "a\0b"}, "characters in it that cannot be seen"),
-    ({"tags": "x" * 501}, "cannot be longer than 500 characters"),
+    ({"tags": "x" * 501}, "That is too long: 500 characters fit."),
     ({"tags": "a\0"}, "characters in it that cannot be seen"),
     ({"project": "99999"}, "archived or gone"),
     ({"project": "x"}, "Choose one of the list."),
@@ -363,6 +363,13 @@ def test_what_is_wrong_is_told_beside_the_field_and_the_input_is_kept(as_user, r
         for name, value in changes.items():
             assert name not in ("day", "start", "duration") or f'value="{value}"' in answer.text
     assert rows("id") == []
+
+
+def test_the_ends_of_lines_are_kept_as_one_character_and_count_as_one(as_user, rows):
+    notes = "\r\n".join(["x"] * 5_000)
+    alice = as_user("alice")
+    assert alice.submit("/entries", TYPED | {"notes": f" {notes}\r\n"}).status_code == 303
+    assert rows("notes") == [(notes.replace("\r", ""),)]
 
 
 def test_a_task_of_another_project_and_an_archived_project_are_refused(as_user, migrated, rows, website, design):

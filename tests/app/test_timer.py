@@ -81,6 +81,12 @@ def test_a_timer_starts_with_all_that_was_typed_and_leads_back_to_the_page(as_us
         ]
 
 
+def test_the_ends_of_lines_are_kept_as_one_character_and_count_as_one(as_user, rows):
+    notes = "\r\n".join(["x"] * 5_000)
+    assert as_user("alice").submit("/timer/start", once(notes=notes)).status_code == 303
+    assert rows("notes") == [(notes.replace("\r", ""),)]
+
+
 def test_starting_another_stops_what_runs_in_the_same_moment(as_user, work, rows, migrated):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
     with at("2026-03-09 08:00"):
@@ -233,7 +239,7 @@ def test_a_task_brings_its_project_along(as_user, work, rows):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"notes": "x" * 5001}, "That is too long: 5000 characters fit."),
+        ({"notes": "x" * 10_001}, "That is too long: 10000 characters fit."),
         ({"tags": "y" * 501}, "That is too long: 500 characters fit."),
         ({"notes": "nul\0"}, "There are characters in it that cannot be seen."),
         ({"tags": "nul\0"}, "There are characters in it that cannot be seen."),
