@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.timekeeping import LONGEST_ENTRY, AbsentTimeError, AmbiguousTimeError, to_local, to_stored
+from app.timekeeping import LONGEST_ENTRY, TOO_LONG, AbsentTimeError, AmbiguousTimeError, to_local, to_stored
 
 # Time off and a training can be noted ahead; a start that is later than this is a slip in the date.
 FURTHEST_AHEAD = timedelta(days=31)
@@ -67,7 +67,7 @@ def span_of(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None = Non
     if end <= start:
         raise SpanError("end", "The end is not after the start.")
     if end - start > LONGEST_ENTRY:
-        raise SpanError("end", f"One entry lasts at most {LONGEST_ENTRY.days} days.")
+        raise SpanError("end", TOO_LONG)
     return Span(start, end)
 
 

@@ -9,7 +9,18 @@ from wtforms import DateField, HiddenField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
-from app.forms.fields import BillableByProject, DurationField, IdField, InTimeZone, NotesField, TagsField, TimeField
+from app.forms.fields import (
+    FIRST,
+    SECOND,
+    BillableByProject,
+    DurationField,
+    IdField,
+    InTimeZone,
+    NotesField,
+    TagsField,
+    TimeField,
+    second_of,
+)
 from app.forms.text import NoControlCharacters
 from app.spans import Typed
 
@@ -17,8 +28,8 @@ LONGEST_SEARCH = 200
 
 WHICH = [
     SelectChoice("", "…"),
-    SelectChoice("first", "the first, before the clocks go back"),
-    SelectChoice("second", "the second, after it"),
+    SelectChoice(FIRST, "the first, before the clocks go back"),
+    SelectChoice(SECOND, "the second, after it"),
 ]
 
 
@@ -49,8 +60,8 @@ class EntryForm(FlaskForm, BillableByProject, InTimeZone):
             self.start.data,
             self.end.data,
             self.duration.data,
-            _second(self.start_second.data),
-            _second(self.end_second.data),
+            second_of(self.start_second.data),
+            second_of(self.end_second.data),
         )
 
 
@@ -66,7 +77,3 @@ def with_instead(sent: MultiDict) -> MultiDict:
         if name == "start":
             changed["day"] = f"{instead:%Y-%m-%d}"
     return changed
-
-
-def _second(which: str | None) -> bool | None:
-    return {"first": False, "second": True}.get(which or "")

@@ -14,6 +14,8 @@ LONGEST_NOTES = 10_000
 LONGEST_TAGS = 500
 TOO_LONG = "That is too long: %(max)d characters fit."
 AS_THE_PROJECT = "project"
+# Which is meant of a time that comes twice.
+FIRST, SECOND = "first", "second"
 
 
 class ParsedField(StringField):
@@ -113,6 +115,16 @@ class InTimeZone:
     def time_zone(self) -> ZoneInfo:
         """Return the time zone in which the times of the form are meant."""
         return timekeeping.time_zone(self.zone.data or "") or security.zone()
+
+
+def second_of(word: str | None) -> bool | None:
+    """Return whether the second of two times is meant, None where nothing is said."""
+    return {FIRST: False, SECOND: True}.get(word or "")
+
+
+def word_of(second: bool | None) -> str:
+    """Return the word by which a field says what `second_of` reads."""
+    return {False: FIRST, True: SECOND}.get(second, "")
 
 
 def _id(value: object) -> int | None:

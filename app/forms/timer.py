@@ -9,11 +9,10 @@ from wtforms import HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
-from app.forms.fields import BillableByProject, IdField, InTimeZone, NotesField, TagsField
+from app.forms.fields import FIRST, SECOND, BillableByProject, IdField, InTimeZone, NotesField, TagsField, second_of
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
-FIRST, SECOND = "first", "second"
 START = "start"
 # As <input type="datetime-local"> sends and takes it.
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
@@ -49,7 +48,7 @@ class LocalTimeField(StringField):
             self.errors = ["That is in the future." if self.data > local_now else too_early]
             return None
         try:
-            return timekeeping.to_stored(self.data, zone, {FIRST: False, SECOND: True}.get(which.data))
+            return timekeeping.to_stored(self.data, zone, second_of(which.data))
         except timekeeping.AbsentTimeError as error:
             self.errors = [
                 f"{self.data:%H:%M} was skipped on that day, when the clocks were put forward: "
@@ -57,8 +56,8 @@ class LocalTimeField(StringField):
             ]
         except timekeeping.AmbiguousTimeError as error:
             which.choices = [
-                (FIRST, _which_label("first", error.first, zone)),
-                (SECOND, _which_label("second", error.second, zone)),
+                (FIRST, _which_label(FIRST, error.first, zone)),
+                (SECOND, _which_label(SECOND, error.second, zone)),
             ]
             self.errors = [f"{self.data:%H:%M} came twice on that day, when the clocks were put back: say which."]
         return None

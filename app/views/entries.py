@@ -7,13 +7,14 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from babel.numbers import get_currency_symbol
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, security, tags, timekeeping
+from app import db, formats, navigation, security, tags, timekeeping, timers
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
+from app.forms.fields import word_of
 from app.queries import entry_pages, projects, tasks, time_entries, timer
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Entry, Overlap
@@ -206,7 +207,7 @@ def create() -> ResponseReturnValue:
         return _choice_is_gone(form, None)
     if others is not None:
         _tell("Added", span, others)
-    return _back()
+    return navigation.back()
 
 
 # --- Editing ---
@@ -233,7 +234,7 @@ def save(entry_id: int) -> ResponseReturnValue:
         return _refusal(INVOICED)
     if form.version.data != entry.version:
         if _is_saved(form, entry):
-            return _back()
+            return navigation.back()
         form.version.data = entry.version
         return _form_page(form, entry, is_stale=True), 409
     span = _span_typed(form, entry)
@@ -258,7 +259,7 @@ def save(entry_id: int) -> ResponseReturnValue:
         return save(entry_id)  # which finds what it was changed to in this very moment
     if is_moved and span.end:
         _tell("Saved", span, others)
-    return _back()
+    return navigation.back()
 
 
 # --- Deleting, and bringing back ---
@@ -282,9 +283,9 @@ def delete(entry_id: int) -> ResponseReturnValue:
     if is_invoiced:
         return _refusal(INVOICED)
     if is_deleted:
-        name = _shortened(entry.notes or entry.project or "an entry without notes")
+        name = formats.shortened(entry.notes or entry.project or "an entry without notes")
         flash({"text": f"Deleted: {name}", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/entries/<int:entry_id>/restore")
@@ -307,7 +308,7 @@ def restore(entry_id: int) -> ResponseReturnValue:
         return _refusal("Its project or its user was deleted since, so it cannot come back.")
     if is_refused:
         return _refusal("Another timer runs. Stop it first, then bring this one back.", entry_id)
-    return _back()
+    return navigation.back()
 
 
 # --- What the views share ---
@@ -336,9 +337,9 @@ def _form_of(entry: Entry) -> EntryForm:
         billable=entry.billable,
         day=start.date(),
         start=start.time(),
-        start_second=_word(which(entry.start, zone)),
+        start_second=word_of(which(entry.start, zone)),
         end=shown(entry.end, zone).time() if entry.end else None,
-        end_second=_word(which(entry.end, zone)) if entry.end else "",
+        end_second=word_of(which(entry.end, zone)) if entry.end else "",
         zone=zone.key,
         version=entry.version,
     )
@@ -389,8 +390,8 @@ def _is_saved(form: EntryForm, entry: Entry) -> bool:
 def _check_running_start(start: datetime) -> None:
     if start > security.now():
         raise SpanError("start", "A running timer cannot start in the future.")
-    if security.now() - start > timekeeping.LONGEST_ENTRY:
-        raise SpanError("day", f"One entry lasts at most {timekeeping.LONGEST_ENTRY.days} days.")
+    if timers.is_too_long(start, security.now()):
+        raise SpanError("day", timekeeping.TOO_LONG)
 
 
 def _checked_choices(cursor: Cursor, form: EntryForm, entry: Entry | None) -> bool:
@@ -451,15 +452,11 @@ def _tell(done: str, span: Span, others: list[Overlap]) -> None:
     flash(f"{done}: {written.start} to {written.end}{over} = {credited}", "saved")
     if others:
         names = ", ".join(
-            f"“{_shortened(other.notes or other.project or 'no notes')}” "
+            f"“{formats.shortened(other.notes or other.project or 'no notes')}” "
             f"{formats.clock(other.start)} to {formats.clock(other.end) if other.end else 'now'}"
             for other in others
         )
         flash(f"It was saved, but takes time that is also in {names}", "overlap")
-
-
-def _back() -> ResponseReturnValue:
-    return redirect(security.safe_next(request.form.get("next")), 303)
 
 
 def _choice_is_gone(form: EntryForm, entry: Entry | None) -> ResponseReturnValue:
@@ -497,12 +494,3 @@ def _next() -> str:
     referrer = request.referrer or ""
     path = referrer[len(request.host_url) - 1 :] if referrer.startswith(request.host_url) else None
     return url_for("entries.page") if path and path.startswith("/entries/") else security.safe_next(path)
-
-
-def _word(second: bool | None) -> str:
-    return {False: "first", True: "second"}.get(second, "")
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:59]}…"

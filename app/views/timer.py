@@ -8,12 +8,12 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flask import Blueprint, abort, flash, g, redirect, render_template, request
+from flask import Blueprint, abort, flash, g, render_template, request
 from flask.typing import ResponseReturnValue
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, security, spans, timekeeping, timers
+from app import db, formats, navigation, security, spans, timekeeping, timers
 from app.forms.timer import LOCAL_TIME, START, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
 from app.queries import projects, sessions, tasks, time_entries, timer
 from app.queries.timer import Timer
@@ -163,7 +163,7 @@ def start() -> ResponseReturnValue:
         timer.lock(cursor, security.viewer().id)
         if security.is_first_sending(cursor):
             _start(cursor, _work(cursor, form), form)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/continue/<int:entry_id>")
@@ -175,7 +175,7 @@ def resume(entry_id: int) -> ResponseReturnValue:
         if entry.end is not None and security.is_first_sending(cursor):
             form = StartForm(formdata=None, data=work_of(entry))
             _start(cursor, _work(cursor, form), form)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/stop")
@@ -186,13 +186,13 @@ def stop() -> ResponseReturnValue:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, form.entry.data)
         if not security.is_first_sending(cursor):
-            return _back()
+            return navigation.back()
         _must_run(entry)
         if _shown(entry).asks:
             raise Refused(409, "When did it end?", asked=_shown(entry), form=ForgottenForm(formdata=None))
         sentence = _stop(cursor, entry, _moment())
     flash(sentence)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.get("/edit/<int:entry_id>")
@@ -218,12 +218,12 @@ def edit(entry_id: int) -> ResponseReturnValue:
         begun = _begun(form, entry)
         work = _work(cursor, form, edited=entry)
         if (work, begun) == (_work_held(entry), entry.start):
-            return _back()  # it was clicked twice
+            return navigation.back()  # it was clicked twice
         if form.version.data and form.version.data != _version(entry):
             form.version.data, form.version.raw_data = _version(entry), None  # sent once more, it is meant
             raise Refused(409, "Edit the running timer", CHANGED.format(entry.label), form=form, edited=entry)
         timer.change(cursor, entry.id, work.project_id, work.task_id, begun, work.notes, work.tags, work.billable)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/forgotten")
@@ -241,7 +241,7 @@ def forgotten() -> ResponseReturnValue:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, form.entry.data)
         if not security.is_first_sending(cursor):
-            return _back()
+            return navigation.back()
         _must_run(entry)
         asked = _shown(entry)
         if not asked.asks:
@@ -256,7 +256,7 @@ def forgotten() -> ResponseReturnValue:
         flash(sentence)
     if another:
         raise _forgotten(another, waiting)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.errorhandler(Refused)
@@ -294,7 +294,7 @@ def _asked(cursor: Cursor) -> Shown | None:
 
 def _forgotten(asked: Shown, waiting: StartForm) -> Refused:
     """Ask about a timer before the next one starts, whose fields go along with the answer."""
-    name = f"“{_short(waiting.notes.data)}”" if waiting.notes.data else "the next one"
+    name = f"“{formats.shortened(waiting.notes.data)}”" if waiting.notes.data else "the next one"
     return Refused(
         409, "A timer was forgotten", f"Say first when it ended: then {name} starts.", asked=asked, waiting=waiting
     )
@@ -306,8 +306,8 @@ def _stop(cursor: Cursor, entry: Timer, moment: datetime) -> str:
     credited = timekeeping.credited_seconds(entry.start, end, security.current_settings().rounding_minutes)
     timer.stop(cursor, entry.id, end, credited)
     if moment < entry.start:
-        return IN_THE_FUTURE.format(_short(entry.label))
-    return f"Stopped “{_short(entry.label)}” after {formats.hours((credited + 30) // 60)}."
+        return IN_THE_FUTURE.format(formats.shortened(entry.label))
+    return f"Stopped “{formats.shortened(entry.label)}” after {formats.hours((credited + 30) // 60)}."
 
 
 def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
@@ -346,7 +346,7 @@ def _begun(form: EditForm, entry: Timer) -> datetime:
     if begun is not None and begun > _moment():
         form.start.errors = ["That is in the future."]
     elif begun is not None and timers.is_too_long(begun, _moment()):
-        form.start.errors = [f"An entry lasts {timekeeping.LONGEST_ENTRY.days} days at most."]
+        form.start.errors = [timekeeping.TOO_LONG]
     if form.start.errors:
         raise _unfit(form, edited=entry)
     return begun
@@ -368,7 +368,7 @@ def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> date
     elif end is not None and end <= start:
         form.end.errors = [f"It began at {_when(start)}: it ended after that."]
     elif end is not None and timers.is_too_long(start, end):
-        form.end.errors = [f"An entry lasts {timekeeping.LONGEST_ENTRY.days} days at most."]
+        form.end.errors = [timekeeping.TOO_LONG]
     if form.end.errors:
         raise Refused(422, "When did it end?", asked=asked, form=form, waiting=waiting)
     return end
@@ -443,10 +443,6 @@ def _come_back() -> str:
     return security.safe_next(request.values.get("next"))
 
 
-def _back() -> ResponseReturnValue:
-    return redirect(security.safe_next(request.form.get("next")), 303)
-
-
 def _moment() -> datetime:
     """Return this very moment (UTC, no zone). `security.now()` may be older than what another request did since,
     while this one waited for the lock."""
@@ -471,10 +467,6 @@ def _when(moment: datetime) -> str:
     day = formats.local_day(moment)
     today = formats.local_day(security.now())
     return formats.clock(moment) if day == today else f"{formats.clock(moment)} on {formats.day(day)}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 blueprint.add_app_template_filter(_milliseconds, "milliseconds")

@@ -252,6 +252,7 @@ def test_the_page_takes_few_statements_and_little_weight(
     assert len(sent) <= 8, sent
     assert sent[0].startswith("BEGIN") and sent[-1] == "COMMIT"
     assert len(page.data) <= 50_000
+    assert len(alice.get("/entries/new").data) <= 50_000
 
 
 # --- An entry by hand ---
