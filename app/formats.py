@@ -35,6 +35,12 @@ SYSTEMS = (
 EXACT = Context(prec=60)
 
 
+def shortened(text: str) -> str:
+    """Return a text as a sentence names it: in one line, and not longer than a name is."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:59]}…"
+
+
 def hours(minutes: int) -> str:
     """Return minutes as hours and minutes: 135 gives 2:15. Never as decimal hours, which do not add up.
 

@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.timekeeping import LONGEST_ENTRY, AbsentTimeError, AmbiguousTimeError, to_local, to_stored
+from app.timekeeping import LONGEST_ENTRY, TOO_LONG, AbsentTimeError, AmbiguousTimeError, to_local, to_stored
 
 # Time off and a training can be noted ahead; a start that is later than this is a slip in the date.
 FURTHEST_AHEAD = timedelta(days=31)
@@ -60,24 +60,22 @@ def span_of(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None = Non
     What was left as it was shown keeps its moment, to the second, also in an hour that comes twice. An end that is
     not after the start is on the next day. Raises SpanError.
     """
-    start = _start(typed, zone, kept)
-    if start != (kept and kept.start):
-        check_start(start, zone, now)
+    start = _start(typed, zone, now, kept)
     end = _end(typed, start, zone, kept)
     if end is None or (start, end) == kept:
         return Span(start, end)
     if end <= start:
         raise SpanError("end", "The end is not after the start.")
     if end - start > LONGEST_ENTRY:
-        raise SpanError("end", f"One entry lasts at most {LONGEST_ENTRY.days} days.")
+        raise SpanError("end", TOO_LONG)
     return Span(start, end)
 
 
-def check_start(start: datetime, zone: ZoneInfo, now: datetime) -> None:
-    """Raise SpanError where a new start (UTC, no zone) is so far away that it is a slip in the date."""
-    if to_local(start, zone).date() < EARLIEST:
+def check_start(local: datetime, zone: ZoneInfo, now: datetime) -> None:
+    """Raise SpanError where a new start at that local time is so far away that it is a slip in the date."""
+    if local.date() < EARLIEST:
         raise SpanError("day", f"That is before {EARLIEST.year}. Look for a slip in the date.")
-    if start > now + FURTHEST_AHEAD:
+    if local > to_local(now + FURTHEST_AHEAD, zone).replace(tzinfo=None):
         raise SpanError("day", f"That is more than {FURTHEST_AHEAD.days} days ahead. Look for a slip in the date.")
 
 
@@ -97,10 +95,12 @@ def comes_twice(local: datetime) -> bool:
     return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
-def _start(typed: Typed, zone: ZoneInfo, kept: Span | None) -> datetime:
+def _start(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None) -> datetime:
     local = datetime.combine(typed.day, typed.start)
     if kept and _is_left(local, typed.start_second, kept.start, zone):
         return kept.start
+    # Before it becomes a moment: neither end of the calendar can be held by every zone.
+    check_start(local, zone, now)
     return _stored("start", local, zone, typed.start_second)
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 # Nobody works longer at a stretch; what is longer is a slip of the pen, or a timer that was forgotten.
 LONGEST_ENTRY = timedelta(days=7)
+TOO_LONG = f"One entry lasts at most {LONGEST_ENTRY.days} days."
 
 
 class Days(NamedTuple):

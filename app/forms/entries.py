@@ -5,40 +5,47 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, DateField, HiddenField, SelectField, TextAreaField
+from wtforms import DateField, HiddenField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
-from app.forms.fields import DurationField, IdField, TagsField, TimeField
+from app.forms.fields import (
+    FIRST,
+    SECOND,
+    BillableByProject,
+    DurationField,
+    IdField,
+    InTimeZone,
+    NotesField,
+    TagsField,
+    TimeField,
+    second_of,
+)
 from app.forms.text import NoControlCharacters
 from app.spans import Typed
 
-LONGEST_NOTES = 10_000
-LONGEST_TAGS = 500
 LONGEST_SEARCH = 200
 
 WHICH = [
     SelectChoice("", "…"),
-    SelectChoice("first", "the first, before the clocks go back"),
-    SelectChoice("second", "the second, after it"),
+    SelectChoice(FIRST, "the first, before the clocks go back"),
+    SelectChoice(SECOND, "the second, after it"),
 ]
 
 
-class EntryForm(FlaskForm):
-    """An entry. `zone` is the time zone in which its times were shown, `version` the state that was shown."""
+class EntryForm(FlaskForm, BillableByProject, InTimeZone):
+    """An entry. `version` is the state that was shown."""
 
-    notes = TextAreaField("What was done", [Length(max=LONGEST_NOTES), NoControlCharacters(lines=True)])
+    notes = NotesField("What was done")
     project = IdField("Project")
     task = IdField("Task")
-    tags = TagsField("Tags", [Length(max=LONGEST_TAGS), NoControlCharacters()])
-    billable = BooleanField("Billable")
+    tags = TagsField("Tags")
     day = DateField("Date", [InputRequired("Give a date.")])
     start = TimeField("Start", [InputRequired("Give the time of the start.")])
     start_second = SelectField("Which start", [Optional()], choices=WHICH)
     end = TimeField("End")
     end_second = SelectField("Which end", [Optional()], choices=WHICH)
     duration = DurationField("or duration")
-    zone = HiddenField("Time zone", [Length(max=100), NoControlCharacters()])
     version = HiddenField("Version", [Length(max=40), NoControlCharacters()])
 
     def __init__(self, *arguments: Any, **options: Any):
@@ -53,8 +60,8 @@ class EntryForm(FlaskForm):
             self.start.data,
             self.end.data,
             self.duration.data,
-            _second(self.start_second.data),
-            _second(self.end_second.data),
+            second_of(self.start_second.data),
+            second_of(self.end_second.data),
         )
 
 
@@ -70,7 +77,3 @@ def with_instead(sent: MultiDict) -> MultiDict:
         if name == "start":
             changed["day"] = f"{instead:%Y-%m-%d}"
     return changed
-
-
-def _second(which: str | None) -> bool | None:
-    return {"first": False, "second": True}.get(which or "")

@@ -2,10 +2,20 @@
 
 from datetime import time
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from wtforms import SelectField, StringField
+from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.validators import Length
 
-from app import durations, formats, tags
+from app import durations, formats, security, tags, timekeeping
+from app.forms.text import NoControlCharacters, plain_lines
+
+LONGEST_NOTES = 10_000
+LONGEST_TAGS = 500
+TOO_LONG = "That is too long: %(max)d characters fit."
+AS_THE_PROJECT = "project"
+# Which is meant of a time that comes twice.
+FIRST, SECOND = "first", "second"
 
 
 class ParsedField(StringField):
@@ -55,8 +65,19 @@ class TimeField(ParsedField):
         return formats.time_of_day(data)
 
 
+class NotesField(TextAreaField):
+    """What was done, in one line or several."""
+
+    def __init__(self, label: str, **options: Any):
+        validators = [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)]
+        super().__init__(label, validators, filters=[plain_lines], **options)
+
+
 class TagsField(StringField):
     """Tags, separated by commas; `data` is how they are kept, None for none."""
+
+    def __init__(self, label: str, **options: Any):
+        super().__init__(label, [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()], **options)
 
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = tags.join(tags.split(valuelist[0] if valuelist else ""))
@@ -71,6 +92,39 @@ class IdField(SelectField):
     def __init__(self, *arguments: Any, **options: Any):
         options.setdefault("invalid_value_message", "Choose one of the list.")
         super().__init__(*arguments, coerce=_id, validate_choice=False, **options)
+
+
+class BillableByProject:
+    """The box of a form with a project. `billable_default` comes from a page without JavaScript: then checked means
+    as the project says."""
+
+    billable = BooleanField("Billable", default=True)
+    billable_default = HiddenField()
+
+    def is_billable(self, usual: bool) -> bool:
+        """Tell whether the work is billable, where `usual` is what the project says."""
+        return self.billable.data and (usual or self.billable_default.data != AS_THE_PROJECT)
+
+
+class InTimeZone:
+    """Local times of a form. `zone` is the time zone in which they were shown: that of the settings may be another
+    since."""
+
+    zone = HiddenField("Time zone", [Length(max=100), NoControlCharacters()])
+
+    def time_zone(self) -> ZoneInfo:
+        """Return the time zone in which the times of the form are meant."""
+        return timekeeping.time_zone(self.zone.data or "") or security.zone()
+
+
+def second_of(word: str | None) -> bool | None:
+    """Return whether the second of two times is meant, None where nothing is said."""
+    return {FIRST: False, SECOND: True}.get(word or "")
+
+
+def word_of(second: bool | None) -> str:
+    """Return the word by which a field says what `second_of` reads."""
+    return {False: FIRST, True: SECOND}.get(second, "")
 
 
 def _id(value: object) -> int | None:

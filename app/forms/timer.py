@@ -5,19 +5,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, HiddenField, RadioField, StringField
+from wtforms import HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
-from app.forms.fields import IdField, TagsField
+from app.forms.fields import FIRST, SECOND, BillableByProject, IdField, InTimeZone, NotesField, TagsField, second_of
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
-LONGEST_NOTES = 5000
-LONGEST_TAGS = 500
-TOO_LONG = "That is too long: %(max)d characters fit."
-AS_THE_PROJECT = "project"
-FIRST, SECOND = "first", "second"
+START = "start"
 # As <input type="datetime-local"> sends and takes it.
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 
@@ -52,7 +48,7 @@ class LocalTimeField(StringField):
             self.errors = ["That is in the future." if self.data > local_now else too_early]
             return None
         try:
-            return timekeeping.to_stored(self.data, zone, {FIRST: False, SECOND: True}.get(which.data))
+            return timekeeping.to_stored(self.data, zone, second_of(which.data))
         except timekeeping.AbsentTimeError as error:
             self.errors = [
                 f"{self.data:%H:%M} was skipped on that day, when the clocks were put forward: "
@@ -60,35 +56,27 @@ class LocalTimeField(StringField):
             ]
         except timekeeping.AmbiguousTimeError as error:
             which.choices = [
-                (FIRST, _which_label("first", error.first, zone)),
-                (SECOND, _which_label("second", error.second, zone)),
+                (FIRST, _which_label(FIRST, error.first, zone)),
+                (SECOND, _which_label(SECOND, error.second, zone)),
             ]
             self.errors = [f"{self.data:%H:%M} came twice on that day, when the clocks were put back: say which."]
         return None
 
 
-class WorkForm(FlaskForm):
-    """What is worked on. `billable_default` comes from a page without JavaScript: checked means as the project says."""
+class WorkForm(FlaskForm, BillableByProject):
+    """What is worked on."""
 
-    notes = StringField(
-        "What are you working on?", [Length(max=LONGEST_NOTES, message=TOO_LONG), NoControlCharacters(lines=True)]
-    )
+    notes = NotesField("What are you working on?")
     project = IdField("Project")
     task = IdField("Task")
-    tags = TagsField("Tags", [Length(max=LONGEST_TAGS, message=TOO_LONG), NoControlCharacters()])
-    billable = BooleanField("Billable", default=True)
-    billable_default = HiddenField()
-
-    def follows_the_project(self) -> bool:
-        """Tell whether a checked box means what is usual in the project."""
-        return self.billable_default.data == AS_THE_PROJECT
+    tags = TagsField("Tags")
 
 
 class StartForm(WorkForm):
     """Starts a timer."""
 
 
-class EditForm(WorkForm):
+class EditForm(WorkForm, InTimeZone):
     """Changes what runs, and since when. `version` is the state that was shown."""
 
     version = HiddenField("Version", [Length(max=40), NoControlCharacters()])
@@ -102,12 +90,14 @@ class StopForm(FlaskForm):
     entry = IdField("Timer")
 
 
-class ForgottenForm(FlaskForm):
-    """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC."""
+class ForgottenForm(FlaskForm, InTimeZone):
+    """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC; with `then`
+    the fields of a StartForm come along, of what was to start when the question was asked."""
 
     entry = IdField("Timer")
     answer = StringField()
     activity = StringField()
+    then = HiddenField()
     end = LocalTimeField("It ended at")
     which = RadioField("Which one?", choices=[], validate_choice=False)
 

@@ -150,8 +150,8 @@ def deleted(cursor: Cursor, entry_id: int) -> Deleted | None:
 def restore(cursor: Cursor, entry_id: int) -> bool:
     """Bring a deleted entry back under its own id, and tell whether there was one.
 
-    Without its task if that was deleted since, as the schema has it. Raises psycopg2.errors.ForeignKeyViolation when
-    its user or its project is gone.
+    Without its task if that was deleted since, as the schema has it, or moved to another project. Raises
+    psycopg2.errors.ForeignKeyViolation when its user or its project is gone.
     """
     cursor.execute(
         """
@@ -159,7 +159,9 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
             INSERT INTO time_entries
             SELECT restored.*
             FROM deleted_time_entries AS kept
-            LEFT JOIN tasks ON tasks.id = (kept.entry ->> 'task_id')::integer
+            LEFT JOIN tasks
+                ON tasks.id = (kept.entry ->> 'task_id')::integer
+                AND tasks.project_id = (kept.entry ->> 'project_id')::integer
             CROSS JOIN LATERAL jsonb_populate_record(
                 NULL::time_entries, kept.entry || jsonb_build_object('task_id', tasks.id)
             ) AS restored

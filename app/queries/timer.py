@@ -50,8 +50,11 @@ def lock(cursor: Cursor, user_id: int) -> None:
     )
 
 
-def running_and_latest(cursor: Cursor, user_id: int) -> tuple[list[Timer], Timer | None]:
-    """Return the running timers of the user, the newest first, and the latest entry that has ended."""
+def running_and_latest(cursor: Cursor, user_id: int, now: datetime) -> tuple[list[Timer], Timer | None]:
+    """Return the running timers of the user, the newest first, and the latest entry that has ended.
+
+    What is noted ahead, such as time off, has not begun `now` and is no entry to continue.
+    """
     cursor.execute(
         """
         SELECT entry.id, start_time, end_time, coalesce(notes, ''), coalesce(tags, ''), entry.billable,
@@ -62,7 +65,7 @@ def running_and_latest(cursor: Cursor, user_id: int) -> tuple[list[Timer], Timer
             (
                 SELECT *
                 FROM time_entries
-                WHERE user_id = %(user)s AND end_time IS NOT NULL
+                WHERE user_id = %(user)s AND end_time IS NOT NULL AND start_time <= %(now)s
                 ORDER BY start_time DESC, id DESC
                 LIMIT 1
             )
@@ -71,15 +74,10 @@ def running_and_latest(cursor: Cursor, user_id: int) -> tuple[list[Timer], Timer
         LEFT JOIN tasks ON tasks.id = task_id
         ORDER BY start_time DESC, entry.id DESC
         """,
-        {"user": user_id},
+        {"user": user_id, "now": now},
     )
     found = [Timer(*row) for row in cursor]
     return [entry for entry in found if entry.end is None], next((entry for entry in found if entry.end), None)
-
-
-def running(cursor: Cursor, user_id: int) -> list[Timer]:
-    """Return the running timers of the user, the newest first."""
-    return running_and_latest(cursor, user_id)[0]
 
 
 def of_user(cursor: Cursor, user_id: int, entry_id: int) -> Timer | None:

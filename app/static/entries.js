@@ -50,28 +50,52 @@ function echo(form) {
 // --- Forms in place ---
 
 let close = () => {};
+let isChanged = () => false;
+let isOpening = false;
 
 async function open(address, place) {
-  const answer = await fetch(address, PART);
-  if (!answer.ok || answer.redirected) throw new Error("no form");
+  if (isOpening) return; // a double click
+  if (isChanged() && !confirm("Discard what you typed in the form that is open?")) return;
+  isOpening = true;
+  try {
+    const answer = await fetch(address, PART);
+    if (!answer.ok || answer.redirected) throw new Error("no form");
+    show(await answer.text(), place);
+  } finally {
+    isOpening = false;
+  }
+}
+
+function show(html, place) {
   close();
   const before = [...place.childNodes];
-  put(place, await answer.text());
+  put(place, html);
   place.classList.add("editing");
   const from = document.activeElement;
+  const asShown = typed(place);
+  isChanged = () => typed(place) !== asShown;
   close = () => {
     place.replaceChildren(...before);
     place.classList.remove("editing");
     close = () => {};
+    isChanged = () => false;
     (place.querySelector("a[href$='/edit']") || from)?.focus();
   };
   place.querySelector("[name=notes]").focus();
 }
 
+function typed(place) {
+  const fields = [...place.querySelectorAll("input:not([type=hidden]), select, textarea")];
+  return JSON.stringify(fields.map((field) => (field.type === "checkbox" ? field.checked : field.value)));
+}
+
 function put(place, html) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   place.replaceChildren(...parsed.body.childNodes);
-  place.querySelectorAll("form.entry-form").forEach(echo);
+  place.querySelectorAll("form.entry-form").forEach((form) => {
+    echo(form);
+    form.dispatchEvent(new CustomEvent("form-added", { bubbles: true }));
+  });
 }
 
 async function send(form, submitter) {

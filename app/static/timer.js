@@ -20,7 +20,7 @@
       const text = `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
       if (clock && clock.textContent !== text) clock.textContent = text;
     }
-    const shown = running.length ? `${minutesOf(running[0])} ${running[0].dataset.label} – TimeTracker` : title;
+    const shown = running.length ? `${minutesOf(running[0])} ${running[0].dataset.label} – ${bar.dataset.name}` : title;
     if (document.title !== shown) document.title = shown;
     if (icon.getAttribute("href") !== bar.dataset.icon) icon.setAttribute("href", bar.dataset.icon);
   }
@@ -85,7 +85,10 @@
 
   // Editing what runs, in its place. Without this script the link leads to a page with the same form.
   async function edit(link) {
+    if (link.dataset.opening) return; // a double click
+    link.dataset.opening = "yes";
     const answer = await get(link.href, "text/html");
+    delete link.dataset.opening;
     const page = answer && new DOMParser().parseFromString(await answer.text(), "text/html");
     const form = page?.querySelector("form[data-work]:not([data-start-form])");
     if (!form) {

@@ -7,15 +7,15 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from babel.numbers import get_currency_symbol
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
-from wtforms.fields import SelectChoice
 
-from app import db, formats, security, tags, timekeeping
+from app import db, formats, navigation, security, tags, timekeeping, timers
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
-from app.queries import entry_pages, projects, tasks, time_entries
+from app.forms.fields import word_of
+from app.queries import entry_pages, projects, tasks, time_entries, timer
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Entry, Overlap
 from app.spans import Span, SpanError, comes_twice, shown, span_of, which
@@ -185,7 +185,7 @@ def _written_time(local: datetime) -> str:
 @blueprint.get("/entries/new")
 def add() -> ResponseReturnValue:
     """The form for an entry that was not timed."""
-    form = EntryForm(formdata=None, day=_today(), billable=True, zone=security.zone().key)
+    form = EntryForm(formdata=None, day=_today(), zone=security.zone().key)
     return _form_page(form, None)
 
 
@@ -196,18 +196,18 @@ def create() -> ResponseReturnValue:
     span = _span_typed(form, None)
     if span is None or not _checked_choices(db.cursor(), form, None):
         return _form_page(form, None), 422
-    viewer, columns, others = security.viewer(), _columns(form, span, _credited(span)), None
+    viewer, others = security.viewer(), None
     try:
         with db.change() as cursor:
             if security.is_first_sending(cursor):
-                _hold_choices(cursor, form)
-                entry_id = time_entries.insert(cursor, viewer.id, *columns)
+                billable = _hold_choices(cursor, form)
+                entry_id = time_entries.insert(cursor, viewer.id, *_columns(form, span, _credited(span), billable))
                 others = time_entries.overlapping(cursor, viewer.id, span.start, span.end, entry_id)
     except (ForeignKeyViolation, ChoiceIsGoneError):
         return _choice_is_gone(form, None)
     if others is not None:
         _tell("Added", span, others)
-    return _back()
+    return navigation.back()
 
 
 # --- Editing ---
@@ -233,6 +233,8 @@ def save(entry_id: int) -> ResponseReturnValue:
     if time_entries.is_invoiced(db.cursor(), entry_id):
         return _refusal(INVOICED)
     if form.version.data != entry.version:
+        if _is_saved(form, entry):
+            return navigation.back()
         form.version.data = entry.version
         return _form_page(form, entry, is_stale=True), 409
     span = _span_typed(form, entry)
@@ -247,8 +249,8 @@ def save(entry_id: int) -> ResponseReturnValue:
             time_entries.lock(cursor, entry_id)
             is_same = time_entries.get(cursor, entry_id) == entry and not time_entries.is_invoiced(cursor, entry_id)
             if is_same:
-                _hold_choices(cursor, form)
-                time_entries.update(cursor, entry_id, *_columns(form, span, credited))
+                billable = _hold_choices(cursor, form)
+                time_entries.update(cursor, entry_id, *_columns(form, span, credited, billable))
             if is_same and is_moved and entry.user_id and span.end:
                 others = time_entries.overlapping(cursor, entry.user_id, span.start, span.end, entry_id)
     except (ForeignKeyViolation, ChoiceIsGoneError):
@@ -257,7 +259,7 @@ def save(entry_id: int) -> ResponseReturnValue:
         return save(entry_id)  # which finds what it was changed to in this very moment
     if is_moved and span.end:
         _tell("Saved", span, others)
-    return _back()
+    return navigation.back()
 
 
 # --- Deleting, and bringing back ---
@@ -281,9 +283,9 @@ def delete(entry_id: int) -> ResponseReturnValue:
     if is_invoiced:
         return _refusal(INVOICED)
     if is_deleted:
-        name = _shortened(entry.notes or entry.project or "an entry without notes")
+        name = formats.shortened(entry.notes or entry.project or "an entry without notes")
         flash({"text": f"Deleted: {name}", "url": url_for("entries.restore", entry_id=entry_id)}, "undo")
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/entries/<int:entry_id>/restore")
@@ -306,7 +308,7 @@ def restore(entry_id: int) -> ResponseReturnValue:
         return _refusal("Its project or its user was deleted since, so it cannot come back.")
     if is_refused:
         return _refusal("Another timer runs. Stop it first, then bring this one back.", entry_id)
-    return _back()
+    return navigation.back()
 
 
 # --- What the views share ---
@@ -335,9 +337,9 @@ def _form_of(entry: Entry) -> EntryForm:
         billable=entry.billable,
         day=start.date(),
         start=start.time(),
-        start_second=_word(which(entry.start, zone)),
+        start_second=word_of(which(entry.start, zone)),
         end=shown(entry.end, zone).time() if entry.end else None,
-        end_second=_word(which(entry.end, zone)) if entry.end else "",
+        end_second=word_of(which(entry.end, zone)) if entry.end else "",
         zone=zone.key,
         version=entry.version,
     )
@@ -357,9 +359,8 @@ def _span_typed(form: EntryForm, entry: Entry | None) -> Span | None:
     if is_running:
         typed = typed._replace(end=None, minutes=None)
     kept = Span(entry.start, entry.end) if entry else None
-    zone = timekeeping.time_zone(form.zone.data or "") or security.zone()
     try:
-        span = span_of(typed, zone, security.now(), kept)
+        span = span_of(typed, form.time_zone(), security.now(), kept)
         if is_running and span != kept:
             _check_running_start(span.start)
     except SpanError as error:
@@ -369,11 +370,28 @@ def _span_typed(form: EntryForm, entry: Entry | None) -> Span | None:
     return span
 
 
+def _is_saved(form: EntryForm, entry: Entry) -> bool:
+    """Tell whether the entry holds what the form says, as it does when Save was clicked twice."""
+    if not form.validate() or not _checked_choices(db.cursor(), form, entry):
+        return False
+    typed = form.typed()
+    if entry.end is None:
+        typed = typed._replace(end=None, minutes=None)
+    elif typed.minutes is not None:
+        typed = typed._replace(end=None)  # the end was left standing beside the new duration
+    try:
+        span = span_of(typed, form.time_zone(), security.now(), Span(entry.start, entry.end))
+    except SpanError:
+        return False
+    held = (entry.project_id, entry.task_id, entry.start, entry.end, entry.duration_seconds, entry.notes, entry.tags)
+    return _columns(form, span, entry.duration_seconds, form.billable.data) == (*held, entry.billable)
+
+
 def _check_running_start(start: datetime) -> None:
     if start > security.now():
         raise SpanError("start", "A running timer cannot start in the future.")
-    if security.now() - start > timekeeping.LONGEST_ENTRY:
-        raise SpanError("day", f"One entry lasts at most {timekeeping.LONGEST_ENTRY.days} days.")
+    if timers.is_too_long(start, security.now()):
+        raise SpanError("day", timekeeping.TOO_LONG)
 
 
 def _checked_choices(cursor: Cursor, form: EntryForm, entry: Entry | None) -> bool:
@@ -393,10 +411,17 @@ def _checked_choices(cursor: Cursor, form: EntryForm, entry: Entry | None) -> bo
     return True
 
 
-def _hold_choices(cursor: Cursor, form: EntryForm) -> None:
-    """Keep the task in its project until the end of this transaction. Raises ChoiceIsGoneError."""
+def _hold_choices(cursor: Cursor, form: EntryForm) -> bool:
+    """Keep the project, and the task in it, until the end of this transaction, and tell whether that is billable.
+
+    Raises ChoiceIsGoneError.
+    """
     if form.task.data and not tasks.hold(cursor, form.task.data, form.project.data):
         raise ChoiceIsGoneError
+    project = timer.project(cursor, form.project.data) if form.project.data else None
+    if form.project.data and project is None:
+        raise ChoiceIsGoneError
+    return form.is_billable(usual=project is None or project.billable)
 
 
 def _credited(span: Span) -> int | None:
@@ -405,7 +430,7 @@ def _credited(span: Span) -> int | None:
     return timekeeping.credited_seconds(span.start, span.end, security.current_settings().rounding_minutes)
 
 
-def _columns(form: EntryForm, span: Span, credited: int | None) -> tuple[Any, ...]:
+def _columns(form: EntryForm, span: Span, credited: int | None, billable: bool) -> tuple[Any, ...]:
     """Return what `insert` and `update` write, in their order."""
     return (
         form.project.data,
@@ -413,9 +438,9 @@ def _columns(form: EntryForm, span: Span, credited: int | None) -> tuple[Any, ..
         span.start,
         span.end,
         credited,
-        (form.notes.data or "").strip() or None,
+        form.notes.data or None,
         form.tags.data,
-        form.billable.data,
+        billable,
     )
 
 
@@ -432,15 +457,11 @@ def tell_overlaps(others: list[Overlap]) -> None:
     """Name the other entries that take the time of what was written, if there are any."""
     if others:
         names = ", ".join(
-            f"“{_shortened(other.notes or other.project or 'no notes')}” "
+            f"“{formats.shortened(other.notes or other.project or 'no notes')}” "
             f"{formats.clock(other.start)} to {formats.clock(other.end) if other.end else 'now'}"
             for other in others
         )
         flash(f"It was saved, but takes time that is also in {names}", "overlap")
-
-
-def _back() -> ResponseReturnValue:
-    return redirect(security.safe_next(request.form.get("next")), 303)
 
 
 def _choice_is_gone(form: EntryForm, entry: Entry | None) -> ResponseReturnValue:
@@ -450,7 +471,6 @@ def _choice_is_gone(form: EntryForm, entry: Entry | None) -> ResponseReturnValue
 
 def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> str:
     """Return the form as a page of its own, or alone for a script that puts it into the list."""
-    _offer_choices(form, entry)
     return render_template(
         "entries/_form.html" if _is_part() else "entries/form.html",
         form=form,
@@ -459,31 +479,6 @@ def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> 
         next=_next(),
         written=_written,
     )
-
-
-def _offer_choices(form: EntryForm, entry: Entry | None) -> None:
-    """Offer active projects and their open tasks, and what the entry has, be it archived or done."""
-    names = {
-        project.id: _project_name(project.name, project.client)
-        for project in projects.choices(db.cursor(), security.viewer().id)
-    }
-    offered = list(tasks.choices(db.cursor()))
-    if entry and entry.project_id:
-        names.setdefault(entry.project_id, _project_name(entry.project, entry.client))
-    if entry and entry.task_id and entry.task_id not in [task.id for task in offered]:
-        offered.append(tasks.Choice(entry.task_id, entry.task or "", entry.project_id or 0))
-    order = list(names)
-    offered = [task for task in offered if task.project_id in names]
-    offered.sort(key=lambda task: order.index(task.project_id))
-    form.project.choices = [SelectChoice("", "No project"), *itertools.starmap(SelectChoice, names.items())]
-    form.task.choices = [
-        SelectChoice("", "No task"),
-        *[SelectChoice(task.id, task.name, optgroup=names[task.project_id]) for task in offered],
-    ]
-
-
-def _project_name(name: str | None, client: str | None) -> str:
-    return f"{name} \N{EN DASH} {client}"
 
 
 def _refusal(sentence: str, restorable: int | None = None) -> ResponseReturnValue:
@@ -504,12 +499,3 @@ def _next() -> str:
     referrer = request.referrer or ""
     path = referrer[len(request.host_url) - 1 :] if referrer.startswith(request.host_url) else None
     return url_for("entries.page") if path and path.startswith("/entries/") else security.safe_next(path)
-
-
-def _word(second: bool | None) -> str:
-    return {False: "first", True: "second"}.get(second, "")
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:59]}…"

@@ -8,13 +8,13 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flask import Blueprint, abort, flash, g, redirect, render_template, request
+from flask import Blueprint, abort, flash, g, render_template, request
 from flask.typing import ResponseReturnValue
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, security, timekeeping, timers
-from app.forms.timer import LOCAL_TIME, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
+from app import db, formats, navigation, security, spans, timekeeping, timers
+from app.forms.timer import LOCAL_TIME, START, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
 from app.queries import projects, sessions, tasks, time_entries, timer
 from app.queries.timer import Timer
 
@@ -28,13 +28,14 @@ blueprint = Blueprint("timer", __name__, url_prefix="/timer")
 
 
 class Shown(NamedTuple):
-    """A running timer, and what has to be asked about it. `seconds` is how long it has run."""
+    """A running timer, and what has to be asked about it. `seconds` is how long it has run; `zone` is of its times."""
 
     entry: Timer
     seconds: int
     is_forgotten: bool
     is_too_long: bool
     activity: datetime
+    zone: str
 
     @property
     def asks(self) -> bool:
@@ -102,7 +103,7 @@ def bar() -> Bar | None:
     if user is None or not user.is_authenticated or g.get("is_failing") or _is_broken():
         return None
     if "timer_bar" not in g:
-        running, latest = timer.running_and_latest(db.cursor(), user.id)
+        running, latest = timer.running_and_latest(db.cursor(), user.id, security.now())
         shown = [_shown(entry) for entry in running]
         is_single = security.current_settings().single_active_timer
         must_answer = is_single and any(one.asks for one in shown)
@@ -162,7 +163,7 @@ def start() -> ResponseReturnValue:
         timer.lock(cursor, security.viewer().id)
         if security.is_first_sending(cursor):
             _start(cursor, _work(cursor, form), form)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/continue/<int:entry_id>")
@@ -174,7 +175,7 @@ def resume(entry_id: int) -> ResponseReturnValue:
         if entry.end is not None and security.is_first_sending(cursor):
             form = StartForm(formdata=None, data=work_of(entry))
             _start(cursor, _work(cursor, form), form)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/stop")
@@ -185,13 +186,13 @@ def stop() -> ResponseReturnValue:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, form.entry.data)
         if not security.is_first_sending(cursor):
-            return _back()
+            return navigation.back()
         _must_run(entry)
         if _shown(entry).asks:
             raise Refused(409, "When did it end?", asked=_shown(entry), form=ForgottenForm(formdata=None))
         sentence = _stop(cursor, entry, _moment())
     flash(sentence)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.get("/edit/<int:entry_id>")
@@ -199,7 +200,8 @@ def edit_page(entry_id: int) -> ResponseReturnValue:
     """The form for what runs."""
     entry = _own(db.cursor(), entry_id)
     _must_run(entry)
-    form = EditForm(formdata=None, data=work_of(entry) | {"start": _local(entry.start), "version": _version(entry)})
+    shown = {"start": _local(entry.start), "zone": security.zone().key, "version": _version(entry)}
+    form = EditForm(formdata=None, data=work_of(entry) | shown)
     return _page("Edit the running timer", form=form, edited=entry)
 
 
@@ -213,25 +215,33 @@ def edit(entry_id: int) -> ResponseReturnValue:
         _must_run(entry)
         if not form.validate():
             raise _unfit(form, edited=entry)
+        begun = _begun(form, entry)
+        work = _work(cursor, form, edited=entry)
+        if (work, begun) == (_work_held(entry), entry.start):
+            return navigation.back()  # it was clicked twice
         if form.version.data and form.version.data != _version(entry):
             form.version.data, form.version.raw_data = _version(entry), None  # sent once more, it is meant
             raise Refused(409, "Edit the running timer", CHANGED.format(entry.label), form=form, edited=entry)
-        begun = _begun(form, entry)
-        work = _work(cursor, form, edited=entry)
         timer.change(cursor, entry.id, work.project_id, work.task_id, begun, work.notes, work.tags, work.billable)
-    return _back()
+    return navigation.back()
 
 
 @blueprint.post("/forgotten")
 def forgotten() -> ResponseReturnValue:
-    """Do with a forgotten timer what its user says: keep it running, or end it at one of three moments."""
+    """Do with a forgotten timer what its user says: keep it running, or end it at one of three moments.
+
+    What was to start when the question was asked starts then, in the same transaction.
+    """
     form = ForgottenForm()
-    sentence = ""
+    waiting = StartForm() if form.then.data == START else None
+    if waiting and not waiting.validate():
+        raise _unfit(waiting)
+    sentence, another = "", None
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, form.entry.data)
         if not security.is_first_sending(cursor):
-            return _back()
+            return navigation.back()
         _must_run(entry)
         asked = _shown(entry)
         if not asked.asks:
@@ -239,10 +249,14 @@ def forgotten() -> ResponseReturnValue:
         if form.answer.data == "keep" and not asked.is_too_long:
             sessions.touch(cursor, security.viewer().session_id, security.now())
         else:
-            sentence = _stop(cursor, entry, _ended(form, asked))
+            sentence = _stop(cursor, entry, _ended(form, asked, waiting))
+            if waiting and not (another := _asked(cursor)):
+                _start(cursor, _work(cursor, waiting), waiting)
     if sentence:
         flash(sentence)
-    return _back()
+    if another:
+        raise _forgotten(another, waiting)
+    return navigation.back()
 
 
 @blueprint.errorhandler(Refused)
@@ -257,18 +271,33 @@ def refuse(refused: Refused) -> ResponseReturnValue:
 def _start(cursor: Cursor, work: Work, form: StartForm) -> None:
     moment = _moment()
     if security.current_settings().single_active_timer:
-        running = [_shown(entry) for entry in timer.running(cursor, security.viewer().id)]
-        if asked := next((shown for shown in running if shown.asks), None):
-            raise Refused(
-                409, "A timer was forgotten", "Say first when it ended: then start the next one.",
-                asked=asked, form=form,
-            )  # fmt: skip
-        for shown in running:
-            _stop(cursor, shown.entry, moment)
+        if asked := _asked(cursor):
+            raise _forgotten(asked, form)
+        for entry in _running(cursor):
+            _stop(cursor, entry, moment)
     time_entries.insert(
         cursor, security.viewer().id, work.project_id, work.task_id, moment, None, None, work.notes, work.tags,
         work.billable, "timer",
     )  # fmt: skip
+
+
+def _running(cursor: Cursor) -> list[Timer]:
+    return timer.running_and_latest(cursor, security.viewer().id, security.now())[0]
+
+
+def _asked(cursor: Cursor) -> Shown | None:
+    """Return a running timer that has to be answered before another starts, where one runs at most."""
+    if not security.current_settings().single_active_timer:
+        return None
+    return next((shown for shown in map(_shown, _running(cursor)) if shown.asks), None)
+
+
+def _forgotten(asked: Shown, waiting: StartForm) -> Refused:
+    """Ask about a timer before the next one starts, whose fields go along with the answer."""
+    name = f"“{formats.shortened(waiting.notes.data)}”" if waiting.notes.data else "the next one"
+    return Refused(
+        409, "A timer was forgotten", f"Say first when it ended: then {name} starts.", asked=asked, waiting=waiting
+    )
 
 
 def _stop(cursor: Cursor, entry: Timer, moment: datetime) -> str:
@@ -277,8 +306,8 @@ def _stop(cursor: Cursor, entry: Timer, moment: datetime) -> str:
     credited = timekeeping.credited_seconds(entry.start, end, security.current_settings().rounding_minutes)
     timer.stop(cursor, entry.id, end, credited)
     if moment < entry.start:
-        return IN_THE_FUTURE.format(_short(entry.label))
-    return f"Stopped “{_short(entry.label)}” after {formats.hours((credited + 30) // 60)}."
+        return IN_THE_FUTURE.format(formats.shortened(entry.label))
+    return f"Stopped “{formats.shortened(entry.label)}” after {formats.hours((credited + 30) // 60)}."
 
 
 def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
@@ -300,42 +329,48 @@ def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
         form.project.errors = [ARCHIVED.format(project.name)]
     if form.project.errors or form.task.errors:
         raise _unfit(form, edited=edited)
-    billable = form.billable.data and not (form.follows_the_project() and project and not project.billable)
-    return Work((form.notes.data or "").strip() or None, project_id, task_id, form.tags.data or None, billable)
+    billable = form.is_billable(usual=project is None or project.billable)
+    return Work(form.notes.data or None, project_id, task_id, form.tags.data or None, billable)
+
+
+def _work_held(entry: Timer) -> Work:
+    return Work(entry.notes or None, entry.project_id, entry.task_id, entry.tags or None, entry.billable)
 
 
 def _begun(form: EditForm, entry: Timer) -> datetime:
     """Return when the timer began; what was shown and not touched moves nothing, not even by its seconds."""
-    if form.start.data == _local(entry.start).replace(second=0, microsecond=0) and not form.which.data:
+    zone = form.time_zone()
+    if form.start.data == spans.shown(entry.start, zone) and not form.which.data:
         return entry.start
-    begun = form.start.moment(form.which, security.zone(), _moment())
+    begun = form.start.moment(form.which, zone, _moment())
     if begun is not None and begun > _moment():
         form.start.errors = ["That is in the future."]
     elif begun is not None and timers.is_too_long(begun, _moment()):
-        form.start.errors = [f"An entry lasts {timekeeping.LONGEST_ENTRY.days} days at most."]
+        form.start.errors = [timekeeping.TOO_LONG]
     if form.start.errors:
         raise _unfit(form, edited=entry)
     return begun
 
 
-def _ended(form: ForgottenForm, asked: Shown) -> datetime:
+def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> datetime:
     """Return when the forgotten timer ended, as its user says. Raises Refused where it cannot have."""
     start, moment = asked.entry.start, _moment()
     if form.answer.data == "activity" and asked.activity_fits:
         if form.activity.data != asked.activity.isoformat():
-            raise Refused(409, "When did it end?", "The last activity is another one now.", asked=asked, form=form)
+            sentence = "The last activity is another one now."
+            raise Refused(409, "When did it end?", sentence, asked=asked, form=form, waiting=waiting)
         return asked.activity
     if form.answer.data == "now" and not asked.is_too_long:
         return moment
-    end = form.end.moment(form.which, security.zone(), moment)
+    end = form.end.moment(form.which, form.time_zone(), moment)
     if end is not None and end > moment:
         form.end.errors = ["That is in the future."]
     elif end is not None and end <= start:
         form.end.errors = [f"It began at {_when(start)}: it ended after that."]
     elif end is not None and timers.is_too_long(start, end):
-        form.end.errors = [f"An entry lasts {timekeeping.LONGEST_ENTRY.days} days at most."]
+        form.end.errors = [timekeeping.TOO_LONG]
     if form.end.errors:
-        raise Refused(422, "When did it end?", asked=asked, form=form)
+        raise Refused(422, "When did it end?", asked=asked, form=form, waiting=waiting)
     return end
 
 
@@ -376,7 +411,7 @@ def _page(heading: str, sentence: str = "", **page: Any) -> str:
         shown = shown._replace(form=None)
     return render_template(
         "timer/page.html", heading=heading, sentence=sentence, timer_bar=shown, next=_come_back(),
-        **{"form": None, "asked": None, "edited": None, **page},
+        **{"form": None, "asked": None, "edited": None, "waiting": None, **page},
     )  # fmt: skip
 
 
@@ -388,6 +423,7 @@ def _shown(entry: Timer) -> Shown:
         is_forgotten=timers.is_forgotten(entry.start, last_seen, now, security.current_settings().idle_timeout_minutes),
         is_too_long=timers.is_too_long(entry.start, now),
         activity=timers.last_activity(entry.start, last_seen),
+        zone=security.zone().key,
     )
 
 
@@ -405,10 +441,6 @@ def _come_back() -> str:
     if request.method == "GET" and request.url_rule is not None and request.blueprint != "timer":
         return request.full_path.rstrip("?")
     return security.safe_next(request.values.get("next"))
-
-
-def _back() -> ResponseReturnValue:
-    return redirect(security.safe_next(request.form.get("next")), 303)
 
 
 def _moment() -> datetime:
@@ -435,10 +467,6 @@ def _when(moment: datetime) -> str:
     day = formats.local_day(moment)
     today = formats.local_day(security.now())
     return formats.clock(moment) if day == today else f"{formats.clock(moment)} on {formats.day(day)}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 blueprint.add_app_template_filter(_milliseconds, "milliseconds")

@@ -223,7 +223,7 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> tuple[list[tupl
     errors, deleted, written = {}, [], []
     for change in changes:
         cell = cells.get((change.work, change.day), NOTHING)
-        problem = _problem(cursor, change, cell, named.get(change.work), days.bounds[change.day])
+        problem = _problem(cursor, change, cell, named.get(change.work), days.days[change.day])
         if problem:
             errors[grid.field_name(change.work, change.day)] = problem
         elif not _is_done(change, cell):  # else it was sent twice
@@ -242,8 +242,8 @@ def _apply(cursor: Cursor, changes: list[Change], days: Days) -> tuple[list[tupl
     return deleted, list(others.values())[: time_entries.NAMED_OVERLAPS]
 
 
-def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, begin: datetime) -> str | None:
-    """Say why the cell, whose day begins at `begin` (UTC, no zone), cannot become what was asked for, or None."""
+def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, day: date) -> str | None:
+    """Say why the cell of that local day cannot become what was asked for, or None."""
     if _is_done(change, cell):
         return None
     if cell.is_running:
@@ -262,7 +262,7 @@ def _problem(cursor: Cursor, change: Change, cell: Cell, named: Named | None, be
     if not named.fits:
         return "That task belongs to another project."
     try:
-        spans.check_start(begin, security.zone(), security.now())
+        spans.check_start(datetime.combine(day, time.min), security.zone(), security.now())
     except SpanError as error:
         return str(error)
     return None

@@ -81,7 +81,8 @@ def form_of(html: str) -> dict[str, str]:
         if attributes.get("type") != "checkbox" or " checked" in tag:
             sent[attributes["name"]] = attributes.get("value", "")
     for name, options in re.findall(r'<select[^>]*name="(\w+)"[^>]*>(.*?)</select>', form, flags=re.S):
-        sent[name] = next(iter(re.findall(r'<option selected value="([^"]*)"', options)), "")
+        chosen = [option for option in re.findall(r"<option([^>]*)>", options) if " selected" in option]
+        sent[name] = re.search(r'value="([^"]*)"', chosen[0])[1] if chosen else ""
     sent["notes"] = re.search(r"<textarea[^>]*>\s*(.*?)</textarea>", form, flags=re.S)[1]
     return sent
 
@@ -251,6 +252,7 @@ def test_the_page_takes_few_statements_and_little_weight(
     assert len(sent) <= 8, sent
     assert sent[0].startswith("BEGIN") and sent[-1] == "COMMIT"
     assert len(page.data) <= 50_000
+    assert len(alice.get("/entries/new").data) <= 50_000
 
 
 # --- An entry by hand ---
@@ -290,6 +292,36 @@ def test_a_duration_may_stand_instead_of_the_end_and_an_end_on_the_next_day(as_u
     assert "Added: 22:00 to 01:00 the next day = 3:00" in text_of(alice.get("/").text)
 
 
+def test_billable_follows_the_project_where_no_script_sets_the_box(as_user, rows, migrated, website, design):
+    alice = as_user("alice")
+    form = form_of(alice.get("/entries/new").text) | TYPED
+    migrated.execute("UPDATE projects SET billable = false WHERE id = %s", website)
+    unbilled = alice.submit("/entries", form | {"project": website, "start": ""})
+    assert form_of(unbilled.text)["billable_default"] == "project", "also after something was wrong"
+    for changes in (
+        {"project": website},
+        {"task": design},
+        {"project": ""},
+        {"project": website, "billable_default": ""},  # a script has disabled the field: the box shows what counts
+    ):
+        assert alice.submit("/entries", form | {"token": ""} | changes).status_code == 303
+    assert rows("billable") == [(False,), (False,), (True,), (True,)]
+    entry = rows("id")[-1][0]
+    kept = form_of(alice.get(f"/entries/{entry}/edit").text)
+    alice.submit(f"/entries/{entry}/edit", kept | {"notes": "Other"})
+    assert rows("notes, billable")[-1] == ("Other", True), "an entry that is edited shows what counts"
+
+
+def test_a_form_says_to_the_script_which_task_is_of_which_project_and_which_project_is_not_billed(
+    as_user, migrated, website, design
+):
+    migrated.execute("UPDATE projects SET billable = false WHERE id = %s", website)
+    form = as_user("alice").get("/entries/new").text.partition('class="entry-form"')[2]
+    assert f'<option value="{website}" data-unbilled>Website' in form
+    assert re.search(rf'<optgroup label="Website"[^>]* data-project="{website}">\s*<option value="{design}"', form)
+    assert "data-projects" in form and "data-tasks" in form and "data-billable" in form
+
+
 def test_a_task_brings_its_project_along(as_user, rows, website, design):
     as_user("alice").submit("/entries", TYPED | {"task": design})
     assert rows("project_id, task_id") == [(website, design)]
@@ -301,15 +333,17 @@ WRONG = [
     ({"day": "2026-02-30"}, "Not a valid date value."),
     ({"day": "2126-03-11"}, "more than 31 days ahead"),
     ({"day": "0001-01-01"}, "That is before 2000."),
+    ({"day": "0001-01-01", "start": "0:00"}, "That is before 2000."),
+    ({"day": "9999-12-31", "start": "23:59"}, "more than 31 days ahead"),
     ({"start": ""}, "Give the time of the start."),
     ({"start": "25:00"}, "A day ends at 23:59."),
     ({"duration": "ever"}, "That is no duration."),
     ({"duration": "2:00"}, "From the start to the end is 1:30."),
     ({"end": "", "duration": "0"}, "An entry lasts a minute at least."),
     ({"end": "", "duration": "9999999"}, "One entry lasts at most 168 hours."),
-    ({"notes": "x" * 10_001}, "cannot be longer than 10000 characters"),
+    ({"notes": "x" * 10_001}, "That is too long: 10000 characters fit."),
     ({"notes": "a\0b"}, "characters in it that cannot be seen"),
-    ({"tags": "x" * 501}, "cannot be longer than 500 characters"),
+    ({"tags": "x" * 501}, "That is too long: 500 characters fit."),
     ({"tags": "a\0"}, "characters in it that cannot be seen"),
     ({"project": "99999"}, "archived or gone"),
     ({"project": "x"}, "Choose one of the list."),
@@ -330,6 +364,13 @@ def test_what_is_wrong_is_told_beside_the_field_and_the_input_is_kept(as_user, r
         for name, value in changes.items():
             assert name not in ("day", "start", "duration") or f'value="{value}"' in answer.text
     assert rows("id") == []
+
+
+def test_the_ends_of_lines_are_kept_as_one_character_and_count_as_one(as_user, rows):
+    notes = "\r\n".join(["x"] * 5_000)
+    alice = as_user("alice")
+    assert alice.submit("/entries", TYPED | {"notes": f" {notes}\r\n"}).status_code == 303
+    assert rows("notes") == [(notes.replace("\r", ""),)]
 
 
 def test_a_task_of_another_project_and_an_archived_project_are_refused(as_user, migrated, rows, website, design):
@@ -446,6 +487,29 @@ def test_a_stale_edit_changes_nothing_until_it_is_sent_again(as_user, add, rows,
     again = alice.submit(f"/entries/{entry}/edit", form_of(stale.text))
     assert again.status_code == 303
     assert rows("notes") == [("What I typed",)]
+
+
+@pytest.mark.parametrize("changes", [{"notes": "Talk"}, {"duration": "90m"}, {"start": "8:15"}])
+def test_a_second_click_on_save_finds_the_first_one_done(as_user, add, rows, website, design, changes):
+    entry = add(
+        "alice", "2026-03-11 08:00:17", "2026-03-11 09:00:41", notes="Call", project_id=website, task_id=design,
+        tags="a, b",
+    )  # fmt: skip
+    alice = as_user("alice")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text) | changes | {"next": "/?q=x"}
+    assert alice.submit(f"/entries/{entry}/edit", form).location == "/?q=x"
+    saved = rows("*")
+    answer = alice.submit(f"/entries/{entry}/edit", form)
+    assert (answer.status_code, answer.location) == (303, "/?q=x")
+    assert rows("*") == saved
+
+
+def test_a_second_click_on_save_finds_the_start_of_a_timer_moved(as_user, add, rows):
+    entry = add("alice", "2026-03-11 10:30", None, notes="Runs")
+    alice = as_user("alice")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text) | {"start": "11:15"}
+    assert [alice.submit(f"/entries/{entry}/edit", form).status_code for _ in range(2)] == [303, 303]
+    assert rows("start_time") == [(datetime(2026, 3, 11, 10, 15),)]
 
 
 def test_what_is_archived_or_done_can_stay_with_its_entry(as_user, add, rows, migrated, website, design):
@@ -608,3 +672,15 @@ def test_an_entry_whose_task_is_deleted_meanwhile_comes_back_without_it(as_user,
     for path in ("/entries/90/delete", "/tasks/90/delete", "/entries/90/restore"):
         assert alice.submit(path).status_code == 303
     assert migrated.query("SELECT id, project_id, task_id FROM time_entries") == [(90, 1, None)]
+
+
+def test_an_entry_whose_task_moves_to_another_project_meanwhile_comes_back_without_it(
+    as_user, add, migrated, rows, website, design
+):
+    [(other,)] = migrated.query("INSERT INTO projects (name, client) VALUES ('Shop', 'Acme') RETURNING id")
+    entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", project_id=website, task_id=design)
+    alice = as_user("alice")
+    alice.submit(f"/entries/{entry}/delete")
+    migrated.execute("UPDATE tasks SET project_id = %s", other)
+    assert alice.submit(f"/entries/{entry}/restore").status_code == 303
+    assert rows("project_id, task_id") == [(website, None)]

@@ -98,6 +98,43 @@ def test_a_morning_with_the_page(open_page, migrated, yesterday):
     assert row.count() == 1
 
 
+def test_a_form_follows_the_project_and_is_not_left_unasked(open_page, migrated, yesterday):
+    migrated.execute("UPDATE projects SET billable = false WHERE name = 'Website'")
+    page = open_page("alice")
+    page.get_by_text("Add time by hand").dblclick()
+    form = page.locator(".new-entry form")
+    assert form.get_by_label("Billable").is_checked()
+    form.get_by_label("Task").select_option(label="Design")
+    assert form.get_by_label("Project").evaluate("field => field.selectedOptions[0].text") == "Website \u2013 Acme"
+    assert not form.get_by_label("Billable").is_checked()
+    form.get_by_label("Billable").check()
+    form.get_by_label("Date").fill(yesterday)
+    form.get_by_label("Start").fill("7")
+
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    row = page.locator(".entry-day li").first
+    row.get_by_text("Edit").click()
+    assert asked == ["Discard what you typed in the form that is open?"]
+    assert form.get_by_label("Start").input_value() == "7" and row.locator("form").count() == 0
+
+    form.get_by_label("Start").press("Enter")
+    form.get_by_text("Give an end or a duration.").wait_for()
+    assert form.get_by_label("Billable").is_checked()
+    form.get_by_label("End", exact=True).fill("8")
+    form.get_by_label("End", exact=True).press("Enter")
+    page.get_by_text("Added: 07:00 to 08:00 = 1:00").wait_for()
+    assert migrated.query("SELECT billable, task_id IS NOT NULL FROM time_entries ORDER BY id DESC LIMIT 1") == [
+        (True, True)
+    ]
+
+    row.get_by_text("Edit").click()
+    row.locator("form").wait_for()
+    page.locator(".entry-day li").nth(1).get_by_text("Edit").click()
+    page.locator(".entry-day li").nth(1).locator("form").wait_for()
+    assert row.locator("form").count() == 0 and len(asked) == 1, "nothing was typed"
+
+
 def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, yesterday):
     migrated.execute("UPDATE settings SET timezone = 'Europe/Rome'")
     page = open_page("alice", viewport=PHONE, java_script_enabled=False, color_scheme="dark")

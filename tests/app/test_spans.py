@@ -51,6 +51,20 @@ def test_a_slip_in_the_year_is_told(day, field):
     assert refused.value.field == field
 
 
+@pytest.mark.parametrize(
+    "zone, day, start",
+    [
+        ("Europe/Rome", date(1, 1, 1), time(0)),
+        ("America/New_York", date(9999, 12, 31), time(23, 59)),
+    ],
+)
+def test_a_day_at_either_end_of_the_calendar_is_a_slip_too(zone, day, start):
+    for end, minutes in ((time(23, 59), None), (time(0), None), (None, 60), (None, None)):
+        with pytest.raises(SpanError, match="slip in the date") as refused:
+            span_of(Typed(day, start, end, minutes), ZoneInfo(zone), NOW)
+        assert refused.value.field == "day"
+
+
 def test_an_entry_lasts_a_minute_at_least():
     with pytest.raises(SpanError, match="a minute at least"):
         span_of(Typed(date(2026, 3, 2), time(9), None, 0), ROME, NOW)

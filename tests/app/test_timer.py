@@ -81,6 +81,12 @@ def test_a_timer_starts_with_all_that_was_typed_and_leads_back_to_the_page(as_us
         ]
 
 
+def test_the_ends_of_lines_are_kept_as_one_character_and_count_as_one(as_user, rows):
+    notes = "\r\n".join(["x"] * 5_000)
+    assert as_user("alice").submit("/timer/start", once(notes=notes)).status_code == 303
+    assert rows("notes") == [(notes.replace("\r", ""),)]
+
+
 def test_starting_another_stops_what_runs_in_the_same_moment(as_user, work, rows, migrated):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
     with at("2026-03-09 08:00"):
@@ -179,6 +185,13 @@ def test_continuing_copies_an_earlier_entry(as_user, work, rows, entry):
     assert rows("end_time IS NULL, source")[1] == (True, "timer")
 
 
+def test_what_lies_ahead_is_not_offered_to_be_continued(as_user, entry):
+    entry("alice", "2026-03-06 08:00", "2026-03-06 09:00", notes="Worked")
+    entry("alice", "2026-03-12 08:00", "2026-03-12 16:00", notes="Holiday")
+    with at("2026-03-09 08:00"):
+        assert "Continue “Worked”" in bar_of(as_user("alice").get("/"))
+
+
 def test_an_entry_of_an_archived_project_is_not_continued_but_can_be_chosen_anew(as_user, work, rows, entry):
     earlier = entry("alice", "2026-03-06 08:00", "2026-03-06 09:00", project_id=work["Old"], notes="Again")
     answer = as_user("alice").submit(f"/timer/continue/{earlier}", once())
@@ -226,7 +239,7 @@ def test_a_task_brings_its_project_along(as_user, work, rows):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"notes": "x" * 5001}, "That is too long: 5000 characters fit."),
+        ({"notes": "x" * 10_001}, "That is too long: 10000 characters fit."),
         ({"tags": "y" * 501}, "That is too long: 500 characters fit."),
         ({"notes": "nul\0"}, "There are characters in it that cannot be seen."),
         ({"tags": "nul\0"}, "There are characters in it that cannot be seen."),
@@ -289,6 +302,20 @@ def test_editing_what_somebody_changed_meanwhile_is_told_and_keeps_what_was_type
     assert rows("notes") == [("Mine",)]
 
 
+def test_a_second_click_on_save_finds_the_first_one_done(as_user, work, rows):
+    with at("2026-03-09 09:00:20"):
+        alice = as_user("alice")
+        alice.submit("/timer/start", once(notes="Sketch"))
+        [(number,)] = rows("id")
+    with at("2026-03-09 09:10"):
+        version = re.search(r'name="version"[^>]* value="([^"]+)"', alice.get(f"/timer/edit/{number}").text)[1]
+        for start in ("2026-03-09T10:00", "2026-03-09T09:30"):
+            form = {"version": version, "notes": "Design", "task": work["Post"], "tags": "b,a", "start": start}
+            sent = [alice.submit(f"/timer/edit/{number}", form | {"next": "/week"}) for _ in range(2)]
+            assert [answer.status_code for answer in sent] == ([303, 303] if start.endswith("10:00") else [409, 409])
+    assert rows("notes, start_time") == [("Design", datetime(2026, 3, 9, 9, 0, 20))]
+
+
 def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
     with at("2026-03-09 09:00:20"):
         alice = as_user("alice")
@@ -307,6 +334,22 @@ def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
         assert rows(columns) == [(*kept, datetime(2026, 3, 9, 8, 30), None)]
 
 
+def test_another_time_zone_in_the_settings_moves_no_start_that_was_shown_before(as_user, rows, migrated):
+    with at("2026-03-09 09:00:20"):
+        alice = as_user("alice")
+        alice.submit("/timer/start", once(notes="Sketch"))
+        [(number,)] = rows("id")
+        page = alice.get(f"/timer/edit/{number}").text
+        form = {
+            name: re.search(rf'name="{name}"[^>]* value="([^"]+)"', page)[1] for name in ("version", "start", "zone")
+        }
+        migrated.execute("UPDATE settings SET timezone = 'Asia/Tokyo'")
+        refused = alice.submit(f"/timer/edit/{number}", form | {"tags": "x" * 501}).text
+        assert 'value="2026-03-09T10:00"' in refused and 'value="Europe/Rome"' in refused
+        assert alice.submit(f"/timer/edit/{number}", form | {"notes": "Other"}).status_code == 303
+    assert rows("notes, start_time") == [("Other", datetime(2026, 3, 9, 9, 0, 20))]
+
+
 @pytest.mark.parametrize(
     ("now", "start", "sentence"),
     [
@@ -314,7 +357,7 @@ def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
         ("2026-03-09 09:10", "2027-03-09T10:11", "That is in the future."),
         ("2026-03-09 09:10", "9999-12-31T23:59", "That is in the future."),
         ("2026-03-09 09:10", "0001-01-01T00:00", "That is before 2000."),
-        ("2026-03-09 09:10", "2026-03-01T10:00", "An entry lasts 7 days at most."),
+        ("2026-03-09 09:10", "2026-03-01T10:00", "One entry lasts at most 7 days."),
         ("2026-03-09 09:10", "", "Type a day and a time."),
         ("2026-03-09 09:10", "tomorrow", "Type a day and a time, such as 2026-03-09 17:42."),
         ("2026-03-29 08:00", "2026-03-29T02:30", "take 01:59 or 03:00."),
@@ -477,6 +520,61 @@ def test_stop_and_start_of_a_tab_that_lay_open_ask_first_and_keep_what_was_typed
     assert rows("end_time") == [(None,)]
 
 
+def hidden_in(page, action):
+    """What is hidden in the last form with that action, as its button sends it."""
+    form = page.text.rpartition(f'action="{action}"')[2].partition("</form>")[0]
+    tags = re.findall(r'<input type="hidden"[^>]*>', form)
+    sent = (re.search(r'name="([^"]*)" value="([^"]*)"', tag, re.S) for tag in tags)
+    return {each[1]: each[2].replace("&#34;", '"') for each in sent}
+
+
+@pytest.mark.parametrize("mistaken", [False, True])
+def test_what_was_typed_to_start_next_starts_when_the_question_is_answered(forgotten, work, rows, mistaken):
+    typed = once(notes='Next "one"', task=work["Post"], tags="a, b", billable="y", billable_default="project")
+    asked = forgotten.submit("/timer/start", typed | {"next": "/week"})
+    assert "then “Next &#34;one&#34;” starts" in asked.text and "Keep it running" not in asked.text
+    sent = hidden_in(asked, "/timer/forgotten")
+    if mistaken:
+        asked = forgotten.submit("/timer/forgotten", sent | {"answer": "set", "end": "2026-03-09T13:01"})
+        assert asked.status_code == 422 and "That is in the future." in asked.text
+        sent = hidden_in(asked, "/timer/forgotten")
+    for _ in range(2):
+        answer = forgotten.submit("/timer/forgotten", sent | {"answer": "set", "end": "2026-03-09T11:30"})
+        assert (answer.status_code, answer.location) == (303, "/week")
+    assert rows("notes, start_time, end_time, task_id, tags, billable") == [
+        ("Sketch", datetime(2026, 3, 9, 8), datetime(2026, 3, 9, 10, 30), None, None, False),
+        ('Next "one"', datetime(2026, 3, 9, 12), None, work["Post"], "a, b", False),
+    ]
+
+
+def test_what_is_continued_starts_when_the_question_is_answered(forgotten, rows, entry):
+    earlier = entry("alice", "2026-03-06 08:00", "2026-03-06 09:00", notes="Letters\nand parcels")
+    asked = forgotten.submit(f"/timer/continue/{earlier}", once())
+    assert asked.status_code == 409 and QUESTION in asked.text
+    forgotten.submit("/timer/forgotten", hidden_in(asked, "/timer/forgotten") | {"answer": "now"})
+    assert rows("notes, end_time") == [
+        ("Sketch", datetime(2026, 3, 9, 12)),
+        ("Letters\nand parcels", datetime(2026, 3, 6, 9)),
+        ("Letters\nand parcels", None),
+    ]
+
+
+def test_of_several_forgotten_timers_each_is_answered_before_what_was_typed_starts(forgotten, rows, entry):
+    entry("alice", "2026-03-09 07:00", None, notes="Earlier")
+    asked = forgotten.submit("/timer/start", once(notes="Next"))
+    for status in (409, 303):
+        asked = forgotten.submit("/timer/forgotten", hidden_in(asked, "/timer/forgotten") | {"answer": "now"})
+        assert asked.status_code == status
+    assert rows("notes, end_time IS NULL") == [("Sketch", False), ("Earlier", False), ("Next", True)]
+
+
+def test_an_end_means_the_time_zone_in_which_it_was_asked_for(forgotten, rows, migrated):
+    sent = hidden_in(forgotten.get("/"), "/timer/forgotten")
+    migrated.execute("UPDATE settings SET timezone = 'Asia/Tokyo'")
+    forgotten.submit("/timer/forgotten", sent | {"answer": "set", "end": "2026-03-09T11:30"})
+    assert rows("end_time") == [(datetime(2026, 3, 9, 10, 30),)]
+
+
 def test_an_answer_that_comes_too_late_changes_nothing(forgotten, rows):
     stale = once(entry=rows("id")[0][0], answer="activity", activity="2026-03-09T08:42:00")
     answer_to(forgotten, answer="keep")
@@ -510,7 +608,7 @@ def test_a_timer_that_is_longer_than_an_entry_may_be_can_still_be_stopped(as_use
         answer = alice.submit("/timer/stop", once(entry=number))
         assert answer.status_code == 409 and "longer than an entry may be" in answer.text
         answer = alice.submit("/timer/forgotten", once(entry=number, answer="set", end="2026-03-12T09:00"))
-        assert answer.status_code == 422 and "An entry lasts 7 days at most." in answer.text
+        assert answer.status_code == 422 and "One entry lasts at most 7 days." in answer.text
         assert alice.submit("/timer/forgotten", once(entry=number, answer="keep")).status_code == 422
         alice.submit("/timer/forgotten", once(entry=number, answer="set", end="2026-03-02T09:00"))
     assert rows("end_time, duration_seconds") == [(datetime(2026, 3, 2, 8), 86400)]
@@ -544,8 +642,10 @@ def test_the_bar_costs_three_statements(as_user, app, work, monkeypatch):
 
     for module, name in ((timer, "running_and_latest"), (projects, "choices"), (tasks, "choices")):
         counted(module, name)
-    alice.get("/")
-    assert sorted(asked) == ["choices", "choices", "running_and_latest"]
+    for path in ("/", "/entries/new"):  # the form of an entry offers what the bar has read
+        asked.clear()
+        alice.get(path)
+        assert sorted(asked) == ["choices", "choices", "running_and_latest"]
 
 
 def test_nobody_has_no_bar_and_pages_of_errors_do_without_where_they_must(client, app, as_user):

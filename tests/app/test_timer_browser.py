@@ -132,6 +132,24 @@ def test_what_runs_is_edited_in_its_place(open_page, work, migrated, cast):
     assert migrated.query("SELECT notes FROM time_entries") == [("Design",)]
 
 
+def test_a_double_click_opens_one_form_and_the_title_has_the_name_of_the_company(open_page, migrated, cast):
+    from playwright.sync_api import expect
+
+    migrated.execute("UPDATE settings SET company_name = 'Acme · Sons'")
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time, notes) VALUES (%s, timezone('utc', now()), 'Sketch')",
+        cast["alice"],
+    )
+    page = open_page("alice", "/week")
+    expect(page).to_have_title("0:00 Sketch \u2013 Acme · Sons")
+    page.evaluate(
+        "() => { const link = document.querySelector('[data-timer] a[data-edit]'); link.click(); link.click(); }"
+    )
+    expect(page.locator("#work-notes")).to_be_focused()
+    page.wait_for_load_state("networkidle")
+    assert page.locator("form[data-edited]").count() == 1
+
+
 def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated):
     page = open_page("alice", "/week", viewport=PHONE, java_script_enabled=False)
     assert fits(page)
