@@ -92,9 +92,13 @@ def begin(cursor: Cursor, user_id: int, now: datetime, user_agent: str, address:
 
 
 def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
-    """Note that the session was used at the moment `now` (UTC, no zone)."""
+    """Note that the session was used at the moment `now` (UTC, no zone). One that has ended meanwhile stays so."""
     cursor.execute(
-        "UPDATE sign_in_sessions SET last_seen_at = %s, expires_at = %s WHERE id = %s",
+        """
+        UPDATE sign_in_sessions
+        SET last_seen_at = %s, expires_at = %s
+        WHERE id = %s AND expires_at > last_seen_at
+        """,
         (now, now + LIFETIME, session_id),
     )
 

@@ -1,6 +1,9 @@
 """What one changes of oneself: password, formats, sessions."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+import time_machine
 from playwright.sync_api import expect
 
 from app import passwords
@@ -140,6 +143,20 @@ def test_ones_sessions_are_listed_and_each_can_be_ended(alice, as_user, migrated
     assert alice.submit(f"/profile/sessions/{10**12}/end").status_code == 404
     assert alice.submit(f"/profile/sessions/{ids[0]}/end").location == "/sign-in"
     assert alice.get("/profile").status_code == 302
+
+
+def test_a_session_that_was_ended_while_a_timer_runs_stays_ended(as_user, migrated, cast):
+    alice = as_user("alice")
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time) VALUES (%s, timezone('utc', now()) - interval '5 minutes')",
+        cast["alice"],
+    )
+    alice.get("/profile")
+    [(own,)] = migrated.query("SELECT id FROM sign_in_sessions")
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=90), tick=False):
+        assert alice.submit(f"/profile/sessions/{own}/end").location == "/sign-in"
+        answer = alice.get("/profile")
+        assert (answer.status_code, answer.location) == (302, "/sign-in?next=/profile")
 
 
 def test_one_can_sign_out_everywhere_else(alice, as_user, read):
