@@ -31,7 +31,7 @@ Configuration = namedtuple(
         "metrics_token",  # what Prometheus brings to /metrics, or None: only this machine may ask
         "legacy_timezone",  # what the local times of the predecessor are of, or None; 'utc' where they are UTC
         "admin_username",
-        "admin_password",  # for the first administrator, as long as no administrator has one; or None
+        "admin_password_file",  # holds one for the first administrator, as long as no administrator has one; or None
         "settings",  # what the environment says of the first settings row: column -> value or None
     ],
 )
@@ -178,17 +178,6 @@ def _password(environment: Environment) -> str | None:
     return environment.file("PGPASSWORD_FILE", with_blanks=True)
 
 
-def _admin_password(environment: Environment, username: str) -> str | None:
-    password = environment.file("ADMIN_PASSWORD_FILE")
-    if not password:
-        return None
-    from startup.passwords import problem_with  # only when it is set
-
-    if problem := problem_with(password, username):
-        environment.problems.append(f"ADMIN_PASSWORD_FILE: {problem}")
-    return password
-
-
 def _looks_like_a_path(text: str) -> bool:
     """Whether `text` may be shown; who mixes up NAME and NAME_FILE has put the secret itself there."""
     folder = os.path.dirname(text)
@@ -277,7 +266,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
         metrics_token=environment.or_file("METRICS_TOKEN"),
         legacy_timezone=environment.utc_or_time_zone("LEGACY_TIMEZONE"),
         admin_username=admin_username,
-        admin_password=_admin_password(environment, admin_username),
+        admin_password_file=environment.text("ADMIN_PASSWORD_FILE"),
         settings={
             "timezone": environment.time_zone("TZ"),
             "currency": environment.matching("CURRENCY", "[A-Z]{3}", "three capital letters such as EUR"),

@@ -46,7 +46,7 @@ def test_everything_but_the_database_has_a_default():
         metrics_token=None,
         legacy_timezone=None,
         admin_username="admin",
-        admin_password=None,
+        admin_password_file=None,
         settings={
             "timezone": None,
             "currency": None,
