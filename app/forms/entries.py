@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, DateField, HiddenField, SelectField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
+from app.forms.base import SentForm
 from app.forms.fields import DurationField, IdField, TagsField, TimeField
 from app.forms.text import NoControlCharacters
 from app.spans import Typed
@@ -24,7 +24,7 @@ WHICH = [
 ]
 
 
-class EntryForm(FlaskForm):
+class EntryForm(SentForm):
     """An entry. `zone` is the time zone in which its times were shown, `version` the state that was shown."""
 
     notes = TextAreaField("What was done", [Length(max=LONGEST_NOTES), NoControlCharacters(lines=True)])

@@ -2,11 +2,11 @@
 
 from datetime import date
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, RadioField, SelectField, ValidationError
 from wtforms.validators import EqualTo
 
 from app import formats
+from app.forms.base import SentForm
 from app.forms.text import at_most, filled
 from app.passwords import problem_with
 
@@ -22,7 +22,7 @@ def _ways_to_write_a_day() -> dict[str, str]:
     }
 
 
-class DisplayForm(FlaskForm):
+class DisplayForm(SentForm):
     time_format = RadioField(
         "Time", choices={"24h": "14:05", "12h": "2:05 pm"}, invalid_choice_message="Choose one of these."
     )
@@ -30,7 +30,7 @@ class DisplayForm(FlaskForm):
     shortcuts = BooleanField("Keys are shortcuts: N starts, S stops, ? lists them all")
 
 
-class PasswordForm(FlaskForm):
+class PasswordForm(SentForm):
     current_password = PasswordField(
         "Current password", [filled("Type the password that you have now."), at_most(1000)]
     )

@@ -1,21 +1,21 @@
 """Signing in, registering, and setting a password by an invitation."""
 
-from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, StringField, ValidationError
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from app.forms.base import SentForm
 from app.forms.text import NoControlCharacters, NoUnseenCharacters, stripped
 from app.passwords import problem_with
 
 TYPE_A_PASSWORD = "Type a password."  # noqa: S105
 
 
-class SignInForm(FlaskForm):
+class SignInForm(SentForm):
     username = StringField("Name", [InputRequired("Type your name."), Length(max=80), NoControlCharacters()])
     password = PasswordField("Password", [InputRequired("Type your password."), Length(max=1000)])
 
 
-class NewPasswordForm(FlaskForm):
+class NewPasswordForm(SentForm):
     password = PasswordField("Password", [InputRequired(TYPE_A_PASSWORD)])
     repeated = PasswordField("Password again")
 

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
+from app.forms.base import SentForm
 from app.forms.fields import IdField, TagsField
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
@@ -67,7 +67,7 @@ class LocalTimeField(StringField):
         return None
 
 
-class WorkForm(FlaskForm):
+class WorkForm(SentForm):
     """What is worked on. `billable_default` comes from a page without JavaScript: checked means as the project says."""
 
     notes = StringField(
@@ -96,13 +96,13 @@ class EditForm(WorkForm):
     which = RadioField("Which one?", choices=[], validate_choice=False)
 
 
-class StopForm(FlaskForm):
+class StopForm(SentForm):
     """Stops one timer."""
 
     entry = IdField("Timer")
 
 
-class ForgottenForm(FlaskForm):
+class ForgottenForm(SentForm):
     """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC."""
 
     entry = IdField("Timer")
