@@ -133,26 +133,6 @@ def is_active(cursor: Cursor, user_id: int) -> bool:
     return row is not None and row[0]
 
 
-def is_taken(cursor: Cursor, username: str, except_id: int | None = None) -> bool:
-    """Tell whether somebody else has that name, in capital letters or small ones."""
-    cursor.execute(
-        "SELECT EXISTS (SELECT FROM users WHERE lower(username) = lower(%s) AND id IS DISTINCT FROM %s)",
-        (username, except_id),
-    )
-    return cursor.fetchone()[0]
-
-
-def insert(cursor: Cursor, username: str, role: str) -> int:
-    """Make a user and return the id. Raises psycopg2.errors.UniqueViolation when the name is taken."""
-    cursor.execute("INSERT INTO users (username, role) VALUES (%s, %s) RETURNING id", (username, role))
-    return cursor.fetchone()[0]
-
-
-def rename(cursor: Cursor, user_id: int, username: str) -> None:
-    """Give the user another name. Raises psycopg2.errors.UniqueViolation when it is taken."""
-    cursor.execute("UPDATE users SET username = %s WHERE id = %s", (username, user_id))
-
-
 def set_role(cursor: Cursor, user_id: int, role: str) -> None:
     """Make the user a member ('user') or an administrator ('admin')."""
     cursor.execute("UPDATE users SET role = %s WHERE id = %s", (role, user_id))

@@ -91,7 +91,7 @@ def register() -> ResponseReturnValue:
     password_hash = passwords.hash_of(form.password.data)  # before it is known whether the name is free
     try:
         with db.change() as cursor:
-            user_id = users.register(cursor, form.username.data)
+            user_id = users.insert(cursor, form.username.data, "user")
             users.set_password(cursor, user_id, password_hash, security.now())
             viewer = security.begin_session(cursor, user_id)
     except users.NameTakenError:
