@@ -65,6 +65,7 @@ def test_what_is_wrong_with_it_is_said_beside_the_field(alice, migrated):
         answer = alice.submit("/profile/password", SENT | changed)
         assert answer.status_code == 422
         assert sentence in answer.text.split(f'id="{field}-error"')[1].split("</small>")[0]
+        assert answer.text.lower().count("at most") <= 1, "each thing is said once"
         assert OLD not in answer.text and NEW not in answer.text, "a page repeats no password"
     assert is_hers(migrated, OLD)
 
