@@ -74,6 +74,11 @@ def rename(cursor: Cursor, user_id: int, username: str) -> None:
         raise NameTakenError from None
 
 
+def lock(cursor: Cursor, user_id: int) -> None:
+    """Lock the user until the transaction ends. Whatever changes sessions, passwords or invitations does this first."""
+    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
+
+
 def set_password(
     cursor: Cursor, user_id: int, password_hash: str, now: datetime, except_session_id: int | None = None
 ) -> None:
@@ -81,7 +86,7 @@ def set_password(
 
     All sessions of the user but `except_session_id` end, and open invitations are void.
     """
-    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
+    lock(cursor, user_id)
     _keep_hash(cursor, user_id, password_hash, now)
     cursor.execute("DELETE FROM sign_in_invitations WHERE user_id = %s AND used_at IS NULL", (user_id,))
     sessions.revoke_all(cursor, user_id, except_session_id)

@@ -155,7 +155,7 @@ def sign_out_everywhere(user_id: int) -> ResponseReturnValue:
 def delete(user_id: int) -> ResponseReturnValue:
     """Delete a user who never did anything here; whoever has entries, tasks or invoices can only be deactivated."""
     with db.change() as cursor:
-        _lock(cursor, user_id, remains_admin=False)
+        _lock(cursor, user_id, remains_admin=False, to_delete=True)
         name = people.name_of(cursor, user_id)
         if not people.delete(cursor, user_id):
             raise Conflict(f"{name} has entries, tasks or invoices, which would go too. Deactivate them instead.")
@@ -179,9 +179,9 @@ def stop_timer(user_id: int, entry_id: int) -> ResponseReturnValue:
     return _done(user_id, "The timer was stopped.")
 
 
-def _lock(cursor: Cursor, user_id: int, remains_admin: bool = True) -> None:
+def _lock(cursor: Cursor, user_id: int, remains_admin: bool = True, to_delete: bool = False) -> None:
     """Lock the user and all administrators; see that an administrator is left, and that it is one who asks."""
-    admins = people.lock(cursor, user_id)
+    admins = people.lock(cursor, user_id, to_delete)
     if admins is None:
         abort(404)
     if not remains_admin and admins == {user_id}:
