@@ -8,7 +8,7 @@ from wtforms.validators import EqualTo
 from app import formats
 from app.forms.base import SentForm
 from app.forms.text import at_most, filled
-from app.passwords import problem_with
+from app.passwords import SHORTEST, problem_with
 
 EXAMPLE = date(2026, 3, 9)
 
@@ -34,7 +34,12 @@ class PasswordForm(SentForm):
     current_password = PasswordField(
         "Current password", [filled("Type the password that you have now."), at_most(1000)]
     )
-    new_password = PasswordField("New password", [filled("Type a new password."), at_most(1000)])
+    new_password = PasswordField(
+        "New password",
+        [filled("Type a new password."), at_most(1000)],
+        description=f"At least {SHORTEST} characters.",
+        render_kw={"minlength": SHORTEST},
+    )
     repeated = PasswordField("New password again", [EqualTo("new_password", "The two new passwords differ.")])
 
     def __init__(self, *arguments: object, username: str, **keywords: object):

@@ -1,6 +1,5 @@
 """Signing in and out, registering, and the links of invitations."""
 
-import math
 from datetime import datetime
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
@@ -144,9 +143,9 @@ def _page(form: SignInForm) -> str:
 
 
 def _too_soon(template: str, form: SignInForm | RegisterForm, allowed_at: datetime) -> ResponseReturnValue:
-    wait = allowed_at - security.now()
-    form.password.errors = [f"There were too many attempts. Try again in {throttling.in_words(wait)}."]
-    return render_template(template, form=form), 429, {"Retry-After": str(math.ceil(wait.total_seconds()))}
+    sentence, headers = throttling.too_soon(allowed_at - security.now())
+    form.password.errors = [sentence]
+    return render_template(template, form=form), 429, headers
 
 
 def _no_invitation(invitation: invitations.Invitation | None) -> ResponseReturnValue:

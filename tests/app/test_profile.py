@@ -79,7 +79,14 @@ def test_an_empty_form_is_answered_and_nobody_guesses_in_a_browser_that_lies_ope
     assert statuses == [422] * 5 + [429]
     answer = alice.submit("/profile/password", SENT)
     assert answer.status_code == 429 and "There were too many attempts." in answer.text
+    assert 0 < int(answer.headers["Retry-After"]) <= 30
     assert is_hers(migrated, OLD)
+
+
+def test_the_page_names_the_length_that_is_asked_for(alice, client):
+    html = alice.get("/profile").text
+    assert f"At least {passwords.SHORTEST} characters." in html and f'minlength="{passwords.SHORTEST}"' in html
+    assert f"At least {passwords.SHORTEST} characters; a few words" in client.get("/register").text
 
 
 def test_who_has_no_password_is_told_how_to_get_one(as_user, read):
