@@ -30,7 +30,7 @@ EXPOSE 8080
 # The start period covers the waits for the database (60 s) and for another replica's migration (300 s).
 HEALTHCHECK --interval=10s --timeout=5s --start-period=6m CMD ["python", "-c", "\
 from http.client import HTTPConnection; from os import environ; \
-server = HTTPConnection(environ['LISTEN_ADDRESS'], environ['PORT'], timeout=4); \
+server = HTTPConnection(environ.get('LISTEN_ADDRESS') or '127.0.0.1', environ.get('PORT') or 8080, timeout=4); \
 server.request('GET', '/healthz'); \
 raise SystemExit(server.getresponse().status != 200)"]
 

@@ -2,13 +2,13 @@
 # Everything is handed over by exec, so that the server is PID 1 and gets the SIGTERM that ends the container.
 set -eu
 
-# libpq takes a password from PGPASSWORD; container platforms hand secrets over as files.
-if [ -n "${PGPASSWORD_FILE:-}" ]; then
+if [ "${1-}" != yoyo ]; then
+    exec python runner.py "$@"
+fi
+
+# runner.py reads this file by itself; yoyo's libpq takes a password from PGPASSWORD.
+if [ -n "${PGPASSWORD_FILE:-}" ] && [ -z "${PGPASSWORD:-}" ]; then
     PGPASSWORD=$(cat "$PGPASSWORD_FILE") || exit 2
     export PGPASSWORD
 fi
-
-case ${1-} in
-    yoyo) exec "$@" ;;
-    *) exec python runner.py "$@" ;;
-esac
+exec "$@"

@@ -39,8 +39,9 @@ from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.session import despite_losses, migrating_session, place_of, read_in_turn, session
 from startup.verification import Verification, compare
 
-# What this version brings: its migration files, its optional ones, and the severities of what it heals.
-Wanted = namedtuple("Wanted", ["files", "optional", "heal_severities"])
+# What this version brings: its migration files, its optional ones, the severities of what it heals, and whether it
+# sets the first administrator's password.
+Wanted = namedtuple("Wanted", ["files", "optional", "heal_severities", "sets_password"])
 
 
 def serve(configuration) -> None:
@@ -48,7 +49,8 @@ def serve(configuration) -> None:
     from startup.server import become_gunicorn, prepare
 
     probe = prepare(configuration)
-    verification = migrate(configuration, heal_severities=("error",))
+    sets_password = configuration.admin_password_file is not None
+    verification = migrate(configuration, heal_severities=("error",), sets_password=sets_password)
     require_usable(verification.state)
     require_secret_key(configuration, verification.state)
     if verification.state.lacks_administrator:
@@ -58,9 +60,10 @@ def serve(configuration) -> None:
     become_gunicorn(configuration, probe)
 
 
-def migrate(configuration, heal_severities=("error", "warning")) -> Verification:
+def migrate(configuration, heal_severities=("error", "warning"), sets_password=False) -> Verification:
     """Bring the database to the schema of this version, and prove it; give the proof."""
-    wanted = Wanted(migrations.read_folder(), migrations.read_optional(), heal_severities if configuration.heal else ())
+    severities = heal_severities if configuration.heal else ()
+    wanted = Wanted(migrations.read_folder(), migrations.read_optional(), severities, sets_password)
     verification = despite_losses(lambda: _migrate(configuration, wanted), configuration.conninfo)
     tell_migrations(verification.state, wanted.files, wanted.optional)
     if configuration.legacy_timezone:
@@ -93,6 +96,10 @@ def _migrate(configuration, wanted: Wanted) -> Verification:
         state = read_in_turn(connection, wanted.optional, configuration.lock_wait_seconds)
         require_writable(state)
         tell_connection(connection, state, began)
+        if wanted.sets_password:
+            from startup.invitation import require_first_password
+
+            require_first_password(configuration, state)
         verification = compare(state)
         if not _something_to_do(connection, verification, wanted):
             return verification
@@ -118,7 +125,7 @@ def _something_to_do(connection, verification: Verification, wanted: Wanted) -> 
 
 def _bring_up_to_date(configuration, connection, verification: Verification, wanted: Wanted, pooled=False):
     """Everything that writes, under the lock; gives the verification afterwards."""
-    files, optional, heal_severities = wanted
+    files, optional, heal_severities, _ = wanted
     state, seconds = verification.state, configuration.lock_wait_seconds
     pending = migrations.pending(state.applied, files)
     migrations.check_contents(pending + migrations.pending(state.applied, optional))

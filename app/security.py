@@ -127,6 +127,7 @@ def begin_session(cursor: db.Cursor, user_id: int) -> Viewer | None:
 
     It is part of the caller's change; `sign_in` follows once that is committed.
     """
+    users.lock(cursor, user_id)
     if old := session.get("_user_id"):
         sessions.end(cursor, old)
     sessions.forget_expired(cursor, now())

@@ -4,6 +4,7 @@ What counts is the name together with the address, so that nobody can lock someb
 tried from many addresses, each of them gets one attempt instead of five; an address that tries many names waits too.
 """
 
+import math
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
@@ -57,6 +58,12 @@ def source_of(address: str | None) -> str:
             return str(parsed.ipv4_mapped)
         return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
     return str(parsed)
+
+
+def too_soon(wait: timedelta) -> tuple[str, dict[str, str]]:
+    """Return the sentence and the headers of the answer (429) to who has to wait."""
+    seconds = math.ceil(wait.total_seconds())
+    return f"There were too many attempts. Try again in {in_words(wait)}.", {"Retry-After": str(seconds)}
 
 
 def in_words(wait: timedelta) -> str:

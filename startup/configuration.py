@@ -5,6 +5,8 @@ import re
 from collections import namedtuple
 from collections.abc import Mapping
 
+from psycopg2.extensions import make_dsn, parse_dsn
+
 from startup.conninfo import conninfo_from_url
 from startup.errors import UsageError
 
@@ -29,7 +31,7 @@ Configuration = namedtuple(
         "metrics_token",  # what Prometheus brings to /metrics, or None: only this machine may ask
         "legacy_timezone",  # what the local times of the predecessor are of, or None; 'utc' where they are UTC
         "admin_username",
-        "admin_password",  # for the first administrator, as long as no administrator has one; or None
+        "admin_password_file",  # holds one for the first administrator, as long as no administrator has one; or None
         "settings",  # what the environment says of the first settings row: column -> value or None
     ],
 )
@@ -144,33 +146,36 @@ class Environment:
             return None
         return self.file(f"{name}_FILE")
 
-    def file(self, name: str) -> str | None:
-        """The content of the file that the variable names; None where it is unset."""
+    def file(self, name: str, with_blanks: bool = False) -> str | None:
+        """The content of the file that the variable names; None where it is unset.
+
+        It is stripped, or `with_blanks` kept but for the line ends at its end, as by $(cat FILE) of a shell.
+        """
         path = self.text(name)
         if path is None:
             return None
         shown = f"{name}={path}" if _looks_like_a_path(path) else f"{name} (expected the path of a file)"
         try:
-            with open(path, encoding="utf-8-sig") as file:  # editors of Windows begin it with a byte order mark
-                content = file.read().strip()
+            # Editors of Windows begin it with a byte order mark.
+            with open(path, encoding="utf-8" if with_blanks else "utf-8-sig", newline="") as file:
+                content = file.read().rstrip("\n") if with_blanks else file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             self.problems.append(f"{shown}: cannot be read: {reason}")
             return None
         if not content:
             self.problems.append(f"{shown}: the file is empty")
+        elif "\0" in content:
+            self.problems.append(f"{shown}: cannot be read: it is no text, for there is a NUL in it")
+            return None
         return content
 
 
-def _admin_password(environment: Environment, username: str) -> str | None:
-    password = environment.file("ADMIN_PASSWORD_FILE")
-    if not password:
+def _password(environment: Environment) -> str | None:
+    """The password that a file holds; None where PGPASSWORD, which libpq reads, holds one."""
+    if environment.variables.get("PGPASSWORD"):
         return None
-    from startup.passwords import problem_with  # only when it is set
-
-    if problem := problem_with(password, username):
-        environment.problems.append(f"ADMIN_PASSWORD_FILE: {problem}")
-    return password
+    return environment.file("PGPASSWORD_FILE", with_blanks=True)
 
 
 def _looks_like_a_path(text: str) -> bool:
@@ -196,12 +201,12 @@ def _is_time_zone(name: str) -> bool:
     return True
 
 
-def _conninfo(environment: Environment) -> str | None:
+def _conninfo(environment: Environment, password: str | None) -> str | None:
     before = len(environment.problems)
-    conninfo = _conninfo_of("DATABASE_URL", environment)
+    conninfo = _conninfo_of("DATABASE_URL", environment, password)
     if conninfo is None and len(environment.problems) == before:
         if any(environment.text(name) for name in ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")):
-            return ""  # libpq reads its own variables
+            return _with_password("", password)  # libpq reads its own variables
         given = {"DATABASE_URL", "DATABASE_URL_FILE"} & set(environment.variables)
         environment.problems.append(
             f"DATABASE_URL is {'empty' if given else 'not set'}: expected"
@@ -210,17 +215,23 @@ def _conninfo(environment: Environment) -> str | None:
     return conninfo
 
 
-def _conninfo_of(name: str, environment: Environment) -> str | None:
+def _conninfo_of(name: str, environment: Environment, password: str | None) -> str | None:
     """The key=value string of a URL that is given by a variable or a file; None without one, or with a bad one."""
     url = environment.or_file(name)
     if not url:
         return None
     source = f"{name}_FILE" if environment.text(f"{name}_FILE") else name
     try:
-        return conninfo_from_url(url)
+        return _with_password(conninfo_from_url(url), password)
     except ValueError as error:
         environment.problems.append(f"{source} is malformed: {error}")
         return None
+
+
+def _with_password(conninfo: str, password: str | None) -> str:
+    """The same with the password, unless there is none, or it has one of its own."""
+    parameters = parse_dsn(conninfo)
+    return make_dsn(**parameters | {"password": password}) if password and not parameters.get("password") else conninfo
 
 
 def read_configuration(variables: Mapping[str, str] = os.environ) -> Configuration:
@@ -231,9 +242,10 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
     environment = Environment(variables)
     administrators = [name.strip() for name in environment.text("ADMIN_USERNAMES", "").split(",") if name.strip()]
     admin_username = administrators[0] if administrators else "admin"
+    password = _password(environment)
     configuration = Configuration(
-        conninfo=_conninfo(environment),
-        migration_conninfo=_conninfo_of("MIGRATION_DATABASE_URL", environment),
+        conninfo=_conninfo(environment, password),
+        migration_conninfo=_conninfo_of("MIGRATION_DATABASE_URL", environment, password),
         database_wait_seconds=environment.whole_number("DATABASE_WAIT_SECONDS", 60, 0, 86_400),
         lock_wait_seconds=environment.whole_number("LOCK_WAIT_SECONDS", 300, 0, 86_400),
         heal=environment.yes_or_no("HEAL", True),
@@ -254,7 +266,7 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
         metrics_token=environment.or_file("METRICS_TOKEN"),
         legacy_timezone=environment.utc_or_time_zone("LEGACY_TIMEZONE"),
         admin_username=admin_username,
-        admin_password=_admin_password(environment, admin_username),
+        admin_password_file=environment.text("ADMIN_PASSWORD_FILE"),
         settings={
             "timezone": environment.time_zone("TZ"),
             "currency": environment.matching("CURRENCY", "[A-Z]{3}", "three capital letters such as EUR"),

@@ -11,7 +11,7 @@ from psycopg2.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTab
 
 from startup import log
 from startup.catalog import State, question
-from startup.configuration import Configuration
+from startup.configuration import Configuration, Environment
 from startup.errors import DatabaseUnusableError, UsageError
 from startup.session import session
 
@@ -48,6 +48,15 @@ def invite(configuration: Configuration, name: str | None) -> None:
     print(link)
 
 
+def require_first_password(configuration: Configuration, state: State) -> None:
+    """See, before anything is changed, that ADMIN_PASSWORD_FILE can be taken where it will be needed.
+
+    It will where no administrator has a password, or there is no table for passwords yet. Raises UsageError.
+    """
+    if not state.has_table("sign_in_credentials") or (state.lacks_administrator and state.administrator):
+        _first_password(configuration)
+
+
 def see_to_administrator(configuration: Configuration, state: State) -> None:
     """Where no active administrator has a password: set the given one, print a link on a terminal, or name the command.
 
@@ -58,7 +67,7 @@ def see_to_administrator(configuration: Configuration, state: State) -> None:
             "Nobody is an active administrator: UPDATE users SET role = 'admin', is_active = true WHERE username = ...,"
             " then python runner.py invite NAME"
         )
-    elif configuration.admin_password is not None:
+    elif configuration.admin_password_file is not None:
         _set_first_password(configuration)
     elif sys.stderr is not None and sys.stderr.isatty():
         with _accounts(configuration) as cursor:
@@ -74,14 +83,30 @@ def _set_first_password(configuration: Configuration) -> None:
     from startup.passwords import hash_of as password_hash_of  # argon2, which no other start needs
 
     values = {
-        "hash": password_hash_of(configuration.admin_password),
+        "hash": password_hash_of(_first_password(configuration)),
         "name": configuration.admin_username,
         "now": _now(),
     }
     with _accounts(configuration) as cursor:
         cursor.execute(question("first_password"), values)
         if row := cursor.fetchone():  # another start was not quicker
-            log.write(f"Set the password of {row[0]} from ADMIN_PASSWORD_FILE, which nothing reads again")
+            log.write(
+                f"Set the password of {row[0]} from ADMIN_PASSWORD_FILE, which nothing reads while an administrator has"
+                " a password"
+            )
+
+
+def _first_password(configuration: Configuration) -> str:
+    """Read the password out of ADMIN_PASSWORD_FILE. Raises UsageError where it cannot be read, or is too weak."""
+    from startup.passwords import problem_with  # only where it is needed
+
+    environment = Environment({"ADMIN_PASSWORD_FILE": configuration.admin_password_file})
+    password = environment.file("ADMIN_PASSWORD_FILE")
+    if password and (problem := problem_with(password, configuration.admin_username)):
+        environment.problems.append(f"ADMIN_PASSWORD_FILE: {problem}")
+    if environment.problems:
+        raise UsageError(*environment.problems)
+    return password
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import DateField, HiddenField, SelectField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
+from app.forms.base import SentForm
 from app.forms.fields import (
     FIRST,
     SECOND,
@@ -33,7 +33,7 @@ WHICH = [
 ]
 
 
-class EntryForm(FlaskForm, BillableByProject, InTimeZone):
+class EntryForm(SentForm, BillableByProject, InTimeZone):
     """An entry. `version` is the state that was shown."""
 
     notes = NotesField("What was done")

@@ -1,8 +1,8 @@
 """Making users and changing them."""
 
-from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 
+from app.forms.base import SentForm
 from app.forms.text import NoUnseenCharacters, at_most, filled, stripped
 
 ROLES = {"user": "Member: tracks time", "admin": "Administrator: sees and sets everything"}
@@ -10,14 +10,14 @@ NO_ROLE = "Choose one of the roles."
 NAME = [filled("Type a name to sign in with."), at_most(80), NoUnseenCharacters()]
 
 
-class AddForm(FlaskForm):
+class AddForm(SentForm):
     username = StringField("Name", NAME, filters=[stripped])
     role = SelectField("Role", choices=ROLES, invalid_choice_message=NO_ROLE, default="user")
 
 
-class RenameForm(FlaskForm):
+class RenameForm(SentForm):
     username = StringField("Name", NAME, filters=[stripped])
 
 
-class RoleForm(FlaskForm):
+class RoleForm(SentForm):
     role = SelectField("Role", choices=ROLES, invalid_choice_message=NO_ROLE)

@@ -2,13 +2,13 @@
 
 from datetime import date
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, RadioField, SelectField, ValidationError
 from wtforms.validators import EqualTo
 
 from app import formats
+from app.forms.base import SentForm
 from app.forms.text import at_most, filled
-from app.passwords import problem_with
+from app.passwords import SHORTEST, problem_with
 
 EXAMPLE = date(2026, 3, 9)
 
@@ -22,7 +22,7 @@ def _ways_to_write_a_day() -> dict[str, str]:
     }
 
 
-class DisplayForm(FlaskForm):
+class DisplayForm(SentForm):
     time_format = RadioField(
         "Time", choices={"24h": "14:05", "12h": "2:05 pm"}, invalid_choice_message="Choose one of these."
     )
@@ -30,11 +30,16 @@ class DisplayForm(FlaskForm):
     shortcuts = BooleanField("Keys are shortcuts: N starts, S stops, ? lists them all")
 
 
-class PasswordForm(FlaskForm):
+class PasswordForm(SentForm):
     current_password = PasswordField(
         "Current password", [filled("Type the password that you have now."), at_most(1000)]
     )
-    new_password = PasswordField("New password", [filled("Type a new password."), at_most(1000)])
+    new_password = PasswordField(
+        "New password",
+        [filled("Type a new password."), at_most(1000)],
+        description=f"At least {SHORTEST} characters.",
+        render_kw={"minlength": SHORTEST},
+    )
     repeated = PasswordField("New password again", [EqualTo("new_password", "The two new passwords differ.")])
 
     def __init__(self, *arguments: object, username: str, **keywords: object):

@@ -4,11 +4,11 @@ import re
 from decimal import Decimal
 from itertools import starmap
 
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 
+from app.forms.base import SentForm
 from app.forms.fields import ParsedField
 from app.forms.text import NoControlCharacters, stripped
 
@@ -35,7 +35,7 @@ class RateField(ParsedField):
         return f"{data:.2f}"
 
 
-class ProjectForm(FlaskForm):
+class ProjectForm(SentForm):
     name = StringField(
         "Name",
         [DataRequired("Give the project a name."), Length(max=200), NoControlCharacters()],

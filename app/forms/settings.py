@@ -6,7 +6,6 @@ import zoneinfo
 from typing import Any
 
 from babel.core import get_global
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import (
     BooleanField,
@@ -22,6 +21,7 @@ from wtforms import (
 )
 
 from app import timekeeping
+from app.forms.base import SentForm
 from app.forms.text import JOINERS, NoUnseenCharacters, Validator, at_most, filled, plain_lines, stripped
 
 DELIMITERS = {",": "Comma ,", ";": "Semicolon ;", "\t": "Tab", "|": "Bar |"}
@@ -77,7 +77,7 @@ def _zone(text: str | None) -> str:
     return time_zones().get(text.lower(), text)
 
 
-class SettingsForm(FlaskForm):
+class SettingsForm(SentForm):
     version = HiddenField()
 
     timezone = StringField("Time zone", [at_most(50), one_line], filters=[_zone])
@@ -141,5 +141,5 @@ class SettingsForm(FlaskForm):
             raise ValidationError("This is no website. Expected one such as www.example.org.")
 
 
-class LogoForm(FlaskForm):
+class LogoForm(SentForm):
     company_logo_filename = FileField("Logo", [filled("Choose a file first.")])

@@ -1,22 +1,26 @@
 """Signing in, registering, and setting a password by an invitation."""
 
-from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, StringField, ValidationError
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from app.forms.base import SentForm
 from app.forms.text import NoControlCharacters, NoUnseenCharacters, stripped
-from app.passwords import problem_with
+from app.passwords import SHORTEST, problem_with
 
 TYPE_A_PASSWORD = "Type a password."  # noqa: S105
 
 
-class SignInForm(FlaskForm):
+class SignInForm(SentForm):
     username = StringField("Name", [InputRequired("Type your name."), Length(max=80), NoControlCharacters()])
     password = PasswordField("Password", [InputRequired("Type your password."), Length(max=1000)])
 
 
-class NewPasswordForm(FlaskForm):
-    password = PasswordField("Password", [InputRequired(TYPE_A_PASSWORD)])
+class NewPasswordForm(SentForm):
+    password = PasswordField(
+        "Password",
+        [InputRequired(TYPE_A_PASSWORD)],
+        description=f"At least {SHORTEST} characters; a few words that you like are a good one.",
+    )
     repeated = PasswordField("Password again")
 
     def __init__(self, *arguments: object, username: str | None = None, **keywords: object):
@@ -24,8 +28,12 @@ class NewPasswordForm(FlaskForm):
         self._name = username
 
     def validate_password(self, field: Field) -> None:
-        if problem := problem_with(field.data, self._name or ""):
+        if problem := problem_with(field.data, self.of_whom()):
             raise ValidationError(problem)
+
+    def of_whom(self) -> str:
+        """Return the name of the user whose password it will be, as far as it is known."""
+        return self._name or ""
 
     def validate_repeated(self, field: Field) -> None:
         if not self.password.errors and field.data != self.password.data:
@@ -43,6 +51,5 @@ class RegisterForm(NewPasswordForm):
         filters=[stripped],
     )
 
-    def validate_password(self, field: Field) -> None:
-        if problem := problem_with(field.data, self.username.data or ""):
-            raise ValidationError(problem)
+    def of_whom(self) -> str:
+        return self.username.data or ""

@@ -6,13 +6,13 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import starmap
 
-from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 
 from app import formats
 from app.board import COLUMNS, PRIORITIES, estimated_minutes, word
+from app.forms.base import SentForm
 from app.forms.fields import IdField, ParsedField
 from app.forms.text import NoControlCharacters, stripped
 
@@ -37,7 +37,7 @@ class EstimateField(ParsedField):
         return formats.hours(estimated_minutes(data) or 0)
 
 
-class TaskForm(FlaskForm):
+class TaskForm(SentForm):
     name = StringField(
         "Name", [DataRequired("Say what is to be done."), Length(max=200), NoControlCharacters()], filters=[stripped]
     )

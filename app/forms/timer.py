@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
 from app import timekeeping
+from app.forms.base import SentForm
 from app.forms.fields import FIRST, SECOND, BillableByProject, IdField, InTimeZone, NotesField, TagsField, second_of
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
@@ -63,7 +63,7 @@ class LocalTimeField(StringField):
         return None
 
 
-class WorkForm(FlaskForm, BillableByProject):
+class WorkForm(SentForm, BillableByProject):
     """What is worked on."""
 
     notes = NotesField("What are you working on?")
@@ -84,13 +84,13 @@ class EditForm(WorkForm, InTimeZone):
     which = RadioField("Which one?", choices=[], validate_choice=False)
 
 
-class StopForm(FlaskForm):
+class StopForm(SentForm):
     """Stops one timer."""
 
     entry = IdField("Timer")
 
 
-class ForgottenForm(FlaskForm, InTimeZone):
+class ForgottenForm(SentForm, InTimeZone):
     """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC; with `then`
     the fields of a StartForm come along, of what was to start when the question was asked."""
 

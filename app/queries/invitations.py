@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from startup.invitation import LIFETIME, hash_of, make
+from startup.invitation import hash_of, make
 
-__all__ = ["LIFETIME", "Invitation", "find", "make", "use"]
+__all__ = ["Invitation", "find", "make", "use"]
 
 
 class Invitation(NamedTuple):

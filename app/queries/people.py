@@ -98,23 +98,21 @@ def timers(cursor: Cursor, user_id: int) -> list[Timer]:
     return [Timer(*row) for row in cursor.fetchall()]
 
 
-def lock(cursor: Cursor, user_id: int) -> set[int] | None:
+def lock(cursor: Cursor, user_id: int, to_delete: bool = False) -> set[int] | None:
     """Lock the user and all active administrators until the transaction ends, and return the ids of the latter.
 
     None when there is no such user. Whoever changes who is an administrator calls this first, so that of two who
     demote each other at once the second one waits, and sees what the first one did. The locks are taken in the order
-    of the ids, and do not hold up entries.
+    of the ids, and do not hold up entries, unless the user is to be deleted: a weaker lock could not be made stronger
+    without waiting for who waits for it.
     """
-    cursor.execute(
-        """
+    statement = """
         SELECT id, role = 'admin' AND is_active
         FROM users
         WHERE id = %s OR (role = 'admin' AND is_active)
         ORDER BY id
-        FOR NO KEY UPDATE
-        """,
-        (user_id,),
-    )
+        """
+    cursor.execute(statement + ("FOR UPDATE" if to_delete else "FOR NO KEY UPDATE"), (user_id,))
     found = dict(cursor.fetchall())
     return {id for id, is_admin in found.items() if is_admin} if user_id in found else None
 
@@ -131,26 +129,6 @@ def is_active(cursor: Cursor, user_id: int) -> bool:
     cursor.execute("SELECT is_active FROM users WHERE id = %s", (user_id,))
     row = cursor.fetchone()
     return row is not None and row[0]
-
-
-def is_taken(cursor: Cursor, username: str, except_id: int | None = None) -> bool:
-    """Tell whether somebody else has that name, in capital letters or small ones."""
-    cursor.execute(
-        "SELECT EXISTS (SELECT FROM users WHERE lower(username) = lower(%s) AND id IS DISTINCT FROM %s)",
-        (username, except_id),
-    )
-    return cursor.fetchone()[0]
-
-
-def insert(cursor: Cursor, username: str, role: str) -> int:
-    """Make a user and return the id. Raises psycopg2.errors.UniqueViolation when the name is taken."""
-    cursor.execute("INSERT INTO users (username, role) VALUES (%s, %s) RETURNING id", (username, role))
-    return cursor.fetchone()[0]
-
-
-def rename(cursor: Cursor, user_id: int, username: str) -> None:
-    """Give the user another name. Raises psycopg2.errors.UniqueViolation when it is taken."""
-    cursor.execute("UPDATE users SET username = %s WHERE id = %s", (username, user_id))
 
 
 def set_role(cursor: Cursor, user_id: int, role: str) -> None:
@@ -185,9 +163,9 @@ def has_work(cursor: Cursor, user_id: int) -> bool:
 def delete(cursor: Cursor, user_id: int) -> bool:
     """Delete a user of whom there is no work, and tell whether that was so.
 
-    The lock keeps an entry from being made meanwhile, which the key of the schema would delete in silence.
+    The caller has locked them to delete them: an entry that was made meanwhile the key of the schema would delete in
+    silence.
     """
-    cursor.execute("SELECT FROM users WHERE id = %s FOR UPDATE", (user_id,))
     if has_work(cursor, user_id):
         return False
     cursor.execute("DELETE FROM users WHERE id = %s", (user_id,))

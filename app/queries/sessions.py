@@ -59,13 +59,14 @@ def signed_in(cursor: Cursor, token: str, now: datetime) -> SignedIn | None:
 def begin(cursor: Cursor, user_id: int, now: datetime, user_agent: str, address: str) -> str:
     """Begin a session of the user at the moment `now` (UTC, no zone) and return its token.
 
-    While a timer runs it takes over when the user was last seen: signing in does not say what became of the timer.
+    While a timer runs it takes over when the user was last seen: signing in does not say what became of the timer. One
+    that starts later than now says nothing of that.
     """
     token = secrets.token_urlsafe(32)
     cursor.execute(
         """
         INSERT INTO sign_in_sessions (user_id, token_sha256, created_at, last_seen_at, expires_at, user_agent, address)
-        SELECT users.id, %(hash)s, %(now)s, coalesce(seen.before, %(now)s), %(until)s, %(user_agent)s, %(address)s
+        SELECT users.id, %(hash)s, %(now)s, least(seen.before, %(now)s), %(until)s, %(user_agent)s, %(address)s
         FROM users
         LEFT JOIN LATERAL (
             SELECT
@@ -92,9 +93,13 @@ def begin(cursor: Cursor, user_id: int, now: datetime, user_agent: str, address:
 
 
 def touch(cursor: Cursor, session_id: int, now: datetime) -> None:
-    """Note that the session was used at the moment `now` (UTC, no zone)."""
+    """Note that the session was used at the moment `now` (UTC, no zone). One that has ended meanwhile stays so."""
     cursor.execute(
-        "UPDATE sign_in_sessions SET last_seen_at = %s, expires_at = %s WHERE id = %s",
+        """
+        UPDATE sign_in_sessions
+        SET last_seen_at = %s, expires_at = %s
+        WHERE id = %s AND expires_at > last_seen_at
+        """,
         (now, now + LIFETIME, session_id),
     )
 

@@ -17,7 +17,7 @@ def begin_attempt(cursor: Cursor, username: str | None, source: str, now: dateti
 
     Return the moment (UTC, no zone) from which the next one is allowed where this one came too soon, and is not noted.
     """
-    key = name_key(username)
+    key = _name_key(cursor, username)
     for kind, text in enumerate((source, key or "")):  # in the same order for all: nobody waits in a circle
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (kind + 1, crc32(text.encode()) - 2**31))
     moment = throttling.next_attempt_at(_failures(cursor, key, source, now))
@@ -32,12 +32,14 @@ def begin_attempt(cursor: Cursor, username: str | None, source: str, now: dateti
 
 def forgive(cursor: Cursor, username: str, source: str) -> None:
     """Delete the failures of the name from there: whoever it was has the right password."""
-    cursor.execute("DELETE FROM sign_in_failures WHERE username = %s AND address = %s", (name_key(username), source))
+    key = _name_key(cursor, username)
+    cursor.execute("DELETE FROM sign_in_failures WHERE username = %s AND address = %s", (key, source))
 
 
-def name_key(username: str | None) -> str | None:
-    """Return what a typed name counts as, whether or not anybody is called so."""
-    return None if username is None else username.strip().lower()[:80]
+def _name_key(cursor: Cursor, username: str | None) -> str | None:
+    """Return what a typed name counts as, whether or not anybody is called so: by the rule of users.account()."""
+    cursor.execute("SELECT left(lower(btrim(%s)), 80)", (username,))
+    return cursor.fetchone()[0]
 
 
 def _failures(cursor: Cursor, key: str | None, source: str, now: datetime) -> Failures:

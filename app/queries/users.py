@@ -40,16 +40,43 @@ def account(cursor: Cursor, username: str) -> Account | None:
     return (exact or found)[0] if len(exact or found) == 1 else None
 
 
-def register(cursor: Cursor, username: str) -> int:
-    """Make a user with the role `user`, and return the id. Raises NameTakenError; the transaction is of no use then."""
-    cursor.execute("SELECT FROM users WHERE lower(btrim(username)) = lower(btrim(%s))", (username,))
-    if cursor.rowcount:
+def holder_of(cursor: Cursor, username: str, except_id: int | None = None) -> int | None:
+    """Return the id of somebody else who is called so, but for case and blanks; None where the name is free."""
+    cursor.execute(
+        """
+        SELECT min(id)
+        FROM users
+        WHERE lower(btrim(username)) = lower(btrim(%s)) AND id IS DISTINCT FROM %s
+        """,
+        (username, except_id),
+    )
+    return cursor.fetchone()[0]
+
+
+def insert(cursor: Cursor, username: str, role: str) -> int:
+    """Make a user and return the id. Raises NameTakenError; the transaction is of no use then."""
+    if holder_of(cursor, username) is not None:
         raise NameTakenError
     try:
-        cursor.execute("INSERT INTO users (username, role) VALUES (%s, 'user') RETURNING id", (username,))
+        cursor.execute("INSERT INTO users (username, role) VALUES (%s, %s) RETURNING id", (username, role))
     except psycopg2.errors.UniqueViolation:  # by somebody who was quicker
         raise NameTakenError from None
     return cursor.fetchone()[0]
+
+
+def rename(cursor: Cursor, user_id: int, username: str) -> None:
+    """Give the user another name. Raises NameTakenError; the transaction is of no use then."""
+    if holder_of(cursor, username, except_id=user_id) is not None:
+        raise NameTakenError
+    try:
+        cursor.execute("UPDATE users SET username = %s WHERE id = %s", (username, user_id))
+    except psycopg2.errors.UniqueViolation:
+        raise NameTakenError from None
+
+
+def lock(cursor: Cursor, user_id: int) -> None:
+    """Lock the user until the transaction ends. Whatever changes sessions, passwords or invitations does this first."""
+    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
 
 
 def set_password(
@@ -59,7 +86,7 @@ def set_password(
 
     All sessions of the user but `except_session_id` end, and open invitations are void.
     """
-    cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
+    lock(cursor, user_id)
     _keep_hash(cursor, user_id, password_hash, now)
     cursor.execute("DELETE FROM sign_in_invitations WHERE user_id = %s AND used_at IS NULL", (user_id,))
     sessions.revoke_all(cursor, user_id, except_session_id)

@@ -4,13 +4,12 @@ from datetime import datetime, timedelta
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 from werkzeug.exceptions import Conflict
 
 from app import db, security, timekeeping
 from app.forms.people import AddForm, RenameForm, RoleForm
-from app.queries import invitations, people, sessions
+from app.queries import invitations, people, sessions, users
 from app.security import for_admins
 
 # So many rows are quick to read; the others are found by their name.
@@ -41,20 +40,23 @@ def add() -> ResponseReturnValue:
         return _list(form), 422
     try:
         with db.change() as cursor:
-            if not security.is_first_sending(cursor):
-                flash("That was sent twice and done once.")
-                return redirect(url_for("people.page"), 303)
-            if people.is_taken(cursor, form.username.data):
-                form.username.errors = [TAKEN]
-                user_id = None
-            else:
-                user_id = people.insert(cursor, form.username.data, form.role.data)
+            # Where the name is taken, this note is rolled back: of such a form nothing was done.
+            is_first = security.is_first_sending(cursor)
+            if is_first:
+                user_id = users.insert(cursor, form.username.data, form.role.data)
                 invitation = invitations.make(cursor, user_id, security.now())
-    except UniqueViolation:
-        form.username.errors, user_id = [TAKEN], None
-    if user_id is None:
+            else:
+                user_id = users.holder_of(cursor, form.username.data)
+    except users.NameTakenError:
+        form.username.errors = [TAKEN]
         return _list(form), 422
-    session["invitation"] = [user_id, invitation]
+    if is_first:
+        session["invitation"] = [user_id, invitation]
+    elif user_id is None:
+        flash("That form was sent before, and nobody was added now. Type the name again.")
+        return redirect(url_for("people.page"), 303)
+    else:
+        flash("Already added. If no link is shown here, press Invite again for one.")
     return redirect(url_for("people.person", user_id=user_id), 303)
 
 
@@ -75,12 +77,8 @@ def rename(user_id: int) -> ResponseReturnValue:
     try:
         with db.change() as cursor:
             _lock(cursor, user_id)
-            taken = people.is_taken(cursor, form.username.data, except_id=user_id)
-            if not taken:
-                people.rename(cursor, user_id, form.username.data)
-    except UniqueViolation:
-        taken = True
-    if taken:
+            users.rename(cursor, user_id, form.username.data)
+    except users.NameTakenError:
         form.username.errors = [TAKEN]
         return _person(user_id, rename_form=form), 422
     return _done(user_id, f"The name is {form.username.data} now.")
@@ -157,7 +155,7 @@ def sign_out_everywhere(user_id: int) -> ResponseReturnValue:
 def delete(user_id: int) -> ResponseReturnValue:
     """Delete a user who never did anything here; whoever has entries, tasks or invoices can only be deactivated."""
     with db.change() as cursor:
-        _lock(cursor, user_id, remains_admin=False)
+        _lock(cursor, user_id, remains_admin=False, to_delete=True)
         name = people.name_of(cursor, user_id)
         if not people.delete(cursor, user_id):
             raise Conflict(f"{name} has entries, tasks or invoices, which would go too. Deactivate them instead.")
@@ -181,9 +179,9 @@ def stop_timer(user_id: int, entry_id: int) -> ResponseReturnValue:
     return _done(user_id, "The timer was stopped.")
 
 
-def _lock(cursor: Cursor, user_id: int, remains_admin: bool = True) -> None:
+def _lock(cursor: Cursor, user_id: int, remains_admin: bool = True, to_delete: bool = False) -> None:
     """Lock the user and all administrators; see that an administrator is left, and that it is one who asks."""
-    admins = people.lock(cursor, user_id)
+    admins = people.lock(cursor, user_id, to_delete)
     if admins is None:
         abort(404)
     if not remains_admin and admins == {user_id}:

@@ -43,9 +43,9 @@ def change_password() -> ResponseReturnValue:
     with db.change() as cursor:
         allowed_at = sign_in_failures.begin_attempt(cursor, viewer.username, source, security.now())
     if allowed_at is not None:
-        wait = allowed_at - security.now()
-        form.current_password.errors = [f"There were too many attempts. Try again in {throttling.in_words(wait)}."]
-        return _page(password=form), 429
+        sentence, headers = throttling.too_soon(allowed_at - security.now())
+        form.current_password.errors = [sentence]
+        return _page(password=form), 429, headers
     if not passwords.is_right(form.current_password.data, preferences.password_hash(db.cursor(), viewer.id)):
         form.current_password.errors = ["This is not your password."]
         return _page(password=form), 422

@@ -87,7 +87,7 @@ def save() -> ResponseReturnValue:
 @for_admins
 def upload_logo() -> ResponseReturnValue:
     """Take an image as the company's logo."""
-    form = LogoForm()
+    form = LogoForm(request.files)
     if not form.validate():
         return _page(logo_form=form), 422
     upload = form.company_logo_filename.data

@@ -1,6 +1,5 @@
 """Signing in and out, registering, and the links of invitations."""
 
-import math
 from datetime import datetime
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
@@ -8,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from app import db, passwords, security, throttling
 from app.forms.sign_in import NewPasswordForm, RegisterForm, SignInForm
-from app.queries import invitations, sign_in_failures, users
+from app.queries import invitations, preferences, sign_in_failures, users
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -41,12 +40,16 @@ def enter() -> ResponseReturnValue:
         form.password.errors = ["Name and password do not go together."]
         return _page(form), 422
     renewed = passwords.hash_of(form.password.data) if passwords.is_outdated(account.password_hash) else None
+    viewer = None
     with db.change() as cursor:
-        if renewed:
-            users.renew_hash(cursor, account.id, renewed, outdated=account.password_hash)
-        sign_in_failures.forgive(cursor, name, source)
-        viewer = security.begin_session(cursor, account.id)
-    if viewer is None:  # deactivated since
+        users.lock(cursor, account.id)
+        kept = preferences.password_hash(cursor, account.id)
+        if kept == account.password_hash or passwords.is_right(form.password.data, kept):
+            if renewed:
+                users.renew_hash(cursor, account.id, renewed, outdated=account.password_hash)
+            sign_in_failures.forgive(cursor, name, source)
+            viewer = security.begin_session(cursor, account.id)
+    if viewer is None:  # deactivated since, or with another password
         form.password.errors = ["Name and password do not go together."]
         return _page(form), 422
     security.sign_in(viewer)
@@ -91,7 +94,7 @@ def register() -> ResponseReturnValue:
     password_hash = passwords.hash_of(form.password.data)  # before it is known whether the name is free
     try:
         with db.change() as cursor:
-            user_id = users.register(cursor, form.username.data)
+            user_id = users.insert(cursor, form.username.data, "user")
             users.set_password(cursor, user_id, password_hash, security.now())
             viewer = security.begin_session(cursor, user_id)
     except users.NameTakenError:
@@ -124,6 +127,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     password_hash = passwords.hash_of(form.password.data)
     viewer = None
     with db.change() as cursor:
+        users.lock(cursor, invitation.user_id)
         if invitations.use(cursor, invitation.id, security.now()):
             users.set_password(cursor, invitation.user_id, password_hash, security.now())
             viewer = security.begin_session(cursor, invitation.user_id)
@@ -139,9 +143,9 @@ def _page(form: SignInForm) -> str:
 
 
 def _too_soon(template: str, form: SignInForm | RegisterForm, allowed_at: datetime) -> ResponseReturnValue:
-    wait = allowed_at - security.now()
-    form.password.errors = [f"There were too many attempts. Try again in {throttling.in_words(wait)}."]
-    return render_template(template, form=form), 429, {"Retry-After": str(math.ceil(wait.total_seconds()))}
+    sentence, headers = throttling.too_soon(allowed_at - security.now())
+    form.password.errors = [sentence]
+    return render_template(template, form=form), 429, headers
 
 
 def _no_invitation(invitation: invitations.Invitation | None) -> ResponseReturnValue:

@@ -43,11 +43,14 @@ class Browser(FlaskClient):
 
     def submit(self, path: str, data: dict[str, object] | None = None, **options: object) -> TestResponse:
         """Send a form by POST."""
+        return self.post(path, data={"csrf_token": self.csrf_token(), **(data or {})}, **options)
+
+    def csrf_token(self) -> str:
+        """Return the token that a page would carry."""
         with self.session_transaction() as session:
             session.setdefault("csrf_token", "of the test")
             raw = session["csrf_token"]
-        token = URLSafeTimedSerializer(self.application.secret_key, salt="wtf-csrf-token").dumps(raw)
-        return self.post(path, data={"csrf_token": token, **(data or {})}, **options)
+        return URLSafeTimedSerializer(self.application.secret_key, salt="wtf-csrf-token").dumps(raw)
 
 
 @pytest.fixture

@@ -135,8 +135,22 @@ def test_a_second_invitation_makes_the_first_one_void(carol, migrated, cast):
 
 def test_a_form_that_is_sent_twice_adds_one_person(carol, migrated):
     data = {"username": "dave", "role": "user", "token": uuid4()}
-    assert [carol.submit("/people", data).status_code for _ in range(2)] == [303, 303]
-    assert migrated.query("SELECT count(*) FROM users WHERE username = 'dave'") == [(1,)]
+    answers = [carol.submit("/people", data) for _ in range(2)]
+    [(dave,)] = migrated.query("SELECT id FROM users WHERE username = 'dave'")
+    assert [(answer.status_code, answer.location) for answer in answers] == [(303, f"/people/{dave}")] * 2
+    html = carol.get(f"/people/{dave}").text
+    assert "Already added." in html and "Invite again</button>" in html
+    assert link_in(html), "where the first answer came through, its link is shown"
+    answer = carol.submit("/people", data | {"username": "another"})
+    assert answer.location == "/people"
+    assert "nobody was added now" in carol.get("/people").text
+
+
+def test_a_taken_name_that_is_sent_twice_is_refused_twice(carol, cast):
+    data = {"username": "alice", "role": "user", "token": uuid4()}
+    for _ in range(2):
+        answer = carol.submit("/people", data)
+        assert answer.status_code == 422 and "Somebody has that name already." in answer.text
 
 
 def test_names_that_cannot_be_are_refused_beside_the_field(carol, migrated, cast):
@@ -156,7 +170,10 @@ def test_names_of_the_world_are_taken_and_shown_as_they_are(carol, migrated):
     assert "<b>x</b>" not in carol.get("/people").text
 
 
-def test_a_name_that_is_taken_is_refused_and_the_input_kept(carol, cast):
+def test_a_name_that_is_taken_is_refused_and_the_input_kept(carol, migrated, cast):
+    migrated.execute("INSERT INTO users (username) VALUES ('blank ')")  # of an old database
+    answer = carol.submit("/people", {"username": "Blank", "role": "user", "token": uuid4()})
+    assert answer.status_code == 422 and "Somebody has that name already." in answer.text
     answer = carol.submit("/people", {"username": "ALICE", "role": "admin", "token": uuid4()})
     assert answer.status_code == 422
     assert "Somebody has that name already." in answer.text and 'value="ALICE"' in answer.text

@@ -345,6 +345,22 @@ def test_a_form_without_the_token_is_refused_and_changes_nothing(stage):
     assert stage.rows.now() == stage.rows.kept
 
 
+def test_what_is_no_text_where_text_is_expected_is_answered(stage):
+    """A file for each field, or JSON with the token in a header, as no page of ours sends it."""
+    wrong = []
+    for case in CASES:
+        for name in ("nobody", "carol") if case.startswith("POST") else ():
+            files = {field: (io.BytesIO(b"x"), "x.txt") for field in stage.form(case)}
+            stage.rows.put_back()
+            answers = [stage.browser(name).submit(stage.address(case), files)]
+            stage.rows.put_back()
+            browser = stage.browser(name)
+            token = {"X-CSRFToken": browser.csrf_token()}
+            answers.append(browser.post(stage.address(case), json=[1], headers=token))
+            wrong += [f"{case} as {name}: {answer.status_code}" for answer in answers if answer.status_code >= 500]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_changes_something_refuses_get(stage):
     wrong = []
     for case in CASES:

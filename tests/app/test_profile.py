@@ -1,6 +1,9 @@
 """What one changes of oneself: password, formats, sessions."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+import time_machine
 from playwright.sync_api import expect
 
 from app import passwords
@@ -62,6 +65,7 @@ def test_what_is_wrong_with_it_is_said_beside_the_field(alice, migrated):
         answer = alice.submit("/profile/password", SENT | changed)
         assert answer.status_code == 422
         assert sentence in answer.text.split(f'id="{field}-error"')[1].split("</small>")[0]
+        assert answer.text.lower().count("at most") <= 1, "each thing is said once"
         assert OLD not in answer.text and NEW not in answer.text, "a page repeats no password"
     assert is_hers(migrated, OLD)
 
@@ -75,7 +79,14 @@ def test_an_empty_form_is_answered_and_nobody_guesses_in_a_browser_that_lies_ope
     assert statuses == [422] * 5 + [429]
     answer = alice.submit("/profile/password", SENT)
     assert answer.status_code == 429 and "There were too many attempts." in answer.text
+    assert 0 < int(answer.headers["Retry-After"]) <= 30
     assert is_hers(migrated, OLD)
+
+
+def test_the_page_names_the_length_that_is_asked_for(alice, client):
+    html = alice.get("/profile").text
+    assert f"At least {passwords.SHORTEST} characters." in html and f'minlength="{passwords.SHORTEST}"' in html
+    assert f"At least {passwords.SHORTEST} characters; a few words" in client.get("/register").text
 
 
 def test_who_has_no_password_is_told_how_to_get_one(as_user, read):
@@ -140,6 +151,20 @@ def test_ones_sessions_are_listed_and_each_can_be_ended(alice, as_user, migrated
     assert alice.submit(f"/profile/sessions/{10**12}/end").status_code == 404
     assert alice.submit(f"/profile/sessions/{ids[0]}/end").location == "/sign-in"
     assert alice.get("/profile").status_code == 302
+
+
+def test_a_session_that_was_ended_while_a_timer_runs_stays_ended(as_user, migrated, cast):
+    alice = as_user("alice")
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time) VALUES (%s, timezone('utc', now()) - interval '5 minutes')",
+        cast["alice"],
+    )
+    alice.get("/profile")
+    [(own,)] = migrated.query("SELECT id FROM sign_in_sessions")
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=90), tick=False):
+        assert alice.submit(f"/profile/sessions/{own}/end").location == "/sign-in"
+        answer = alice.get("/profile")
+        assert (answer.status_code, answer.location) == (302, "/sign-in?next=/profile")
 
 
 def test_one_can_sign_out_everywhere_else(alice, as_user, read):

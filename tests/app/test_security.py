@@ -1,6 +1,7 @@
 """Sessions, cookies, redirects, proxies, forms: what others may try."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -126,6 +127,46 @@ def test_a_new_password_ends_the_other_sessions_and_voids_the_invitation(as_user
     assert elsewhere.get("/week").status_code == 302
     assert migrated.query("SELECT count(*) FROM sign_in_invitations") == [(0,)]
     assert migrated.query("SELECT count(*) FROM sign_in_credentials") == [(1,)]
+
+
+def test_a_sign_in_by_the_old_password_ends_with_a_change_of_it_meanwhile(client, alice, migrated, monkeypatch):
+    look = passwords.is_right
+
+    def look_and_be_overtaken(password: str, kept: str | None) -> bool:
+        monkeypatch.setattr(passwords, "is_right", look)
+        is_right = look(password, kept)
+        with closing(migrated.connect()) as connection, connection.cursor() as cursor:
+            users.set_password(cursor, alice, passwords.hash_of("a new long password"), security_now())
+        return is_right
+
+    monkeypatch.setattr(passwords, "is_right", look_and_be_overtaken)
+    answer = enter(client)
+    assert answer.status_code == 422 and "Name and password do not go together." in answer.text
+    assert migrated.query("SELECT count(*) FROM sign_in_sessions") == [(0,)]
+
+
+def test_who_signs_in_waits_for_who_changes_the_user_and_neither_for_the_other(client, alice, migrated):
+    enter(client)
+    connection = migrated.connect()
+    connection.autocommit = False
+    with connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as thread:
+        users.lock(cursor, alice)
+        answer = thread.submit(enter, client)
+        while not migrated.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+            assert not answer.done()
+        assert sessions.revoke_all(cursor, alice) == 1
+        connection.commit()
+        assert answer.result().status_code == 303
+    assert client.get("/week").status_code == 200
+
+
+def test_a_new_session_takes_over_no_last_activity_that_lies_ahead(client, alice, migrated):
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time) VALUES (%s, timezone('utc', now()) + interval '40 days')", alice
+    )
+    enter(client)
+    assert migrated.query("SELECT last_seen_at <= timezone('utc', now()) FROM sign_in_sessions") == [(True,)]
+    assert client.get("/week").status_code == 200
 
 
 def test_a_session_ends_after_30_days_without_use_and_its_row_is_deleted(app, alice, migrated):

@@ -123,6 +123,13 @@ def test_what_is_wrong_is_said_beside_the_field_and_the_rest_is_kept(carol, fill
     assert saved(migrated) == before
 
 
+def test_of_a_text_that_is_too_long_nothing_else_is_asked(carol, filled):
+    """To look for a website in half a megabyte took minutes."""
+    answer = carol.submit("/settings", filled(company_website="." * 300 + " x"))
+    said = answer.text.split('id="company_website-error"')[1].split("</small>")[0]
+    assert "At most 200 characters fit" in said and "website" not in said
+
+
 def test_small_differences_of_typing_do_not_matter(carol, filled, migrated):
     for name, typed, kept in TYPED:
         assert carol.submit("/settings", filled(**{name: typed})).status_code == 303

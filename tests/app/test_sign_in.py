@@ -207,6 +207,13 @@ def test_the_right_password_forgives_the_failures_before(app, alice_has_a_passwo
     assert failures(migrated) == [("nobody", "192.0.2.1")]
 
 
+@pytest.mark.parametrize("name", ["alice", " ALICE ", "\u0130pek"])
+def test_a_name_counts_as_one_by_the_rule_by_which_it_is_known(name, app, migrated, cast):
+    attempt(app.test_client(), name, "wrong")
+    [(counted,)] = migrated.query("SELECT username FROM sign_in_failures")
+    assert migrated.query("SELECT lower(btrim(%s))", name) == [(counted,)]
+
+
 def test_nobody_is_locked_out_from_another_address(app, alice_has_a_password):
     """However many failed: an address from which none did has an attempt of its own."""
     with time_machine.travel(MORNING, tick=False):

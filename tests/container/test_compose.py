@@ -1,10 +1,13 @@
 """compose.yaml and the Dockerfile, as their own tools see them."""
 
+import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,6 +71,50 @@ def test_only_this_machine_reaches_the_app_unless_it_is_published(services):
 
 def test_settings_of_the_shell_are_passed_on():
     assert compose(CURRENCY="CHF")["services"]["app"]["environment"]["CURRENCY"] == "CHF"
+
+
+def test_every_setting_is_passed_on_or_said_not_to_be():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (`[A-Z].*?) \|", readme, flags=re.MULTILINE)
+    settings = {name for cell in table for name in re.findall("`([A-Z_]+)`", cell) if not name.startswith("PG")}
+    said = set(re.findall("`([A-Z_]+)`", readme.split("Not passed on are")[1].split("compose.override.yaml")[0]))
+    passed_on = set(re.findall("^      ([A-Z_]+):$", (ROOT / "compose.yaml").read_text(), flags=re.MULTILINE))
+    assert {"METRICS_TOKEN", "TZ"} <= passed_on
+    assert said - {"PGHOST"} == settings - passed_on
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({"LISTEN_ADDRESS": "0.0.0.0", "PORT": "8081"}, ("0.0.0.0", "8081")),
+        ({"LISTEN_ADDRESS": "", "PORT": ""}, ("127.0.0.1", 8080)),
+        ({}, ("127.0.0.1", 8080)),
+    ],
+)
+def test_the_health_check_asks_where_the_server_listens(variables, place, monkeypatch):
+    """An empty variable counts as unset, as in the server."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    [code] = re.findall(r'^HEALTHCHECK .* CMD \["python", "-c", "(.*)"\]$', dockerfile, flags=re.MULTILINE)
+    asked = []
+
+    class Connection:
+        def __init__(self, *place, timeout):
+            asked.append(place)
+
+        def request(self, method, path):
+            asked.append(path)
+
+        def getresponse(self):
+            return SimpleNamespace(status=200)
+
+    monkeypatch.setattr(http.client, "HTTPConnection", Connection)
+    for name in ("LISTEN_ADDRESS", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        exec(code, {})
+    assert (asked, ended.value.code) == ([place, "/healthz"], False)
 
 
 def test_hadolint_has_no_complaint():

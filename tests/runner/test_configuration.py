@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from database import acting_as
 from listeners import closed_port
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from startup.configuration import Configuration, read_configuration
 from startup.errors import UsageError
@@ -45,7 +46,7 @@ def test_everything_but_the_database_has_a_default():
         metrics_token=None,
         legacy_timezone=None,
         admin_username="admin",
-        admin_password=None,
+        admin_password_file=None,
         settings={
             "timezone": None,
             "currency": None,
@@ -252,7 +253,7 @@ def test_a_variable_and_its_file_together_are_a_question_that_only_the_operator_
     ]
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL_FILE", "SECRET_KEY_FILE"])
+@pytest.mark.parametrize("name", ["DATABASE_URL_FILE", "SECRET_KEY_FILE", "PGPASSWORD_FILE"])
 def test_a_file_that_is_missing_empty_a_folder_or_no_text_is_told(name, tmp_path):
     def problem(path: Path) -> str:
         with pytest.raises(UsageError) as caught:
@@ -261,7 +262,7 @@ def test_a_file_that_is_missing_empty_a_folder_or_no_text_is_told(name, tmp_path
         return told
 
     missing, empty, binary = tmp_path / "missing", tmp_path / "empty", tmp_path / "binary"
-    empty.write_text(" \n")
+    empty.write_text("\n" if name == "PGPASSWORD_FILE" else " \n")
     binary.write_bytes("p\u00e4ss".encode("utf-16"))
     assert problem(missing) == f"{name}={missing}: cannot be read: No such file or directory"
     assert problem(empty) == f"{name}={empty}: the file is empty"
@@ -280,11 +281,11 @@ def test_a_file_that_this_user_may_not_read_is_told():
     assert caught.value.problems == (f"DATABASE_URL_FILE={file}: cannot be read: Permission denied",)
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL_FILE", "SECRET_KEY_FILE"])
+@pytest.mark.parametrize("name", ["DATABASE_URL_FILE", "SECRET_KEY_FILE", "PGPASSWORD_FILE"])
 @pytest.mark.parametrize("secret", [URL, "Tr0ub4dor", "Tr0ub/4dor", "/Tr0ub4dor", "host=h password=Tr0ub4dor"])
 def test_the_secret_itself_in_the_place_of_a_path_is_not_shown(name, secret):
     with pytest.raises(UsageError) as caught:
-        read_configuration({name: secret, **({"PGHOST": "h"} if name == "SECRET_KEY_FILE" else {})})
+        read_configuration({name: secret, **({} if name == "DATABASE_URL_FILE" else {"PGHOST": "h"})})
     assert caught.value.problems == (
         f"{name} (expected the path of a file): cannot be read: No such file or directory",
     )
@@ -298,6 +299,47 @@ def test_a_malformed_url_in_a_file_is_told_of_the_file(tmp_path):
     assert caught.value.problems == (
         "DATABASE_URL_FILE is malformed: it has several lines or characters that cannot be printed; expected one line",
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "password"),
+    [("Tr0ub4dor", "Tr0ub4dor"), ("Tr0ub4dor\n\n", "Tr0ub4dor"), (" p'\\ä\n", " p'\\ä")],
+    ids=["bare", "newlines", "blanks-and-quotes"],
+)
+def test_the_password_comes_from_a_file_as_a_shell_reads_it(content, password, tmp_path):
+    file = tmp_path / "password"
+    file.write_text(content, encoding="utf-8")
+
+    def read(**variables: str) -> dict[str, str]:
+        return parse_dsn(read_configuration({"PGPASSWORD_FILE": str(file), **variables}).conninfo)
+
+    given = {"host": "db.example", "user": "alice", "password": password}
+    assert read(DATABASE_URL="postgresql://alice@db.example") == given
+    assert read(DATABASE_URL="postgresql://alice:@db.example") == given
+    assert read(PGHOST="db.example") == {"password": password}
+    assert read(DATABASE_URL=URL)["password"] == "secret", "the one of the URL comes first, as libpq has it"
+    # The image's own entry point has read it for yoyo.
+    assert "password" not in read(DATABASE_URL="postgresql://alice@db.example", PGPASSWORD="x")
+    owner = {"MIGRATION_DATABASE_URL": "postgresql://owner@db.example", "PGPASSWORD_FILE": str(file)}
+    assert parse_dsn(configuration(**owner).migration_conninfo)["password"] == password
+
+
+def test_a_password_that_libpq_cannot_take_is_told_and_not_shown(tmp_path):
+    file = tmp_path / "password"
+    file.write_text("Tr0ub\0dor")
+    assert problems(PGPASSWORD_FILE=str(file)) == [
+        f"PGPASSWORD_FILE={file}: cannot be read: it is no text, for there is a NUL in it"
+    ]
+
+
+def test_every_command_takes_the_password_from_the_file(migrated, run_runner, tmp_path):
+    """Such as by `docker compose exec app python runner.py invite admin`, which no entry point comes before."""
+    parameters = parse_dsn(migrated.url)
+    (tmp_path / "password").write_text(parameters.pop("password", "none") + "\n")
+    env = {"DATABASE_URL": make_dsn(**parameters), "PGPASSWORD_FILE": str(tmp_path / "password")}
+    result = run_runner("invite", "admin", env=env)
+    assert result.returncode == 0, result.stderr
+    assert "/invitation/" in result.stdout
 
 
 def test_bytes_that_are_no_text_are_told_and_not_shown(run_runner):

@@ -196,6 +196,24 @@ class TestAdminPasswordFile:
         assert weak not in result.stderr
         assert passwords(migrated) == {}
 
+    def test_a_weak_one_is_told_before_anything_is_migrated(self, database, run_runner, secret):
+        before = contents_of(database)
+        assert serve_for_a_moment(database, run_runner, ADMIN_PASSWORD_FILE=secret("short")).returncode == 2
+        assert contents_of(database) == before
+
+    def test_the_file_may_go_once_an_administrator_has_a_password(self, migrated, run_runner, secret, tmp_path):
+        absent = str(tmp_path / "absent")
+        result = serve_for_a_moment(migrated, run_runner, ADMIN_PASSWORD_FILE=absent)
+        assert result.returncode == 2
+        assert errors_in(result) == [f"ADMIN_PASSWORD_FILE={absent}: cannot be read: No such file or directory"]
+        assert serve_for_a_moment(migrated, run_runner, ADMIN_PASSWORD_FILE=secret(GOOD)).returncode == 0
+        assert serve_for_a_moment(migrated, run_runner, ADMIN_PASSWORD_FILE=absent).returncode == 0
+
+    @pytest.mark.parametrize("command", ["wait", "migrate", "verify"])
+    def test_no_other_command_reads_it(self, command, migrated, run_runner, tmp_path):
+        env = {"ADMIN_PASSWORD_FILE": str(tmp_path / "absent")}
+        assert run_runner(command, database=migrated, env=env).returncode == 0
+
     def test_no_variable_holds_it(self, migrated, run_runner):
         assert COMMAND in serve_for_a_moment(migrated, run_runner, ADMIN_PASSWORD=GOOD).stderr
         assert passwords(migrated) == {}
