@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app import billing
-from app.timekeeping import days_from, monday_of
+from app.timekeeping import days_from, first_of_month, monday_of
 
 # Days outside of these cannot be asked for: at the ends of the calendar a time zone leads out of it.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
@@ -138,16 +138,17 @@ class Row:
 
 def days_of(period: str, today: date) -> Bucket:
     """Return the days of a period, such as `last-month`, as seen from `today`. Raises KeyError, for `all` too."""
-    monday, month, quarter = monday_of(today), today.replace(day=1), _month(today.year, (today.month - 1) // 3 * 3 + 1)
+    monday, month = monday_of(today), today.replace(day=1)
+    quarter = first_of_month(today.year, (today.month - 1) // 3 * 3 + 1)
     return {
         "today": lambda: Bucket(today, today),
         "yesterday": lambda: Bucket(today - timedelta(days=1), today - timedelta(days=1)),
         "this-week": lambda: Bucket(monday, monday + timedelta(days=6)),
         "last-week": lambda: Bucket(monday - timedelta(days=7), monday - timedelta(days=1)),
         "this-month": lambda: _months(month, 1),
-        "last-month": lambda: _months(_month(month.year, month.month - 1), 1),
+        "last-month": lambda: _months(first_of_month(month.year, month.month - 1), 1),
         "this-quarter": lambda: _months(quarter, 3),
-        "last-quarter": lambda: _months(_month(quarter.year, quarter.month - 3), 3),
+        "last-quarter": lambda: _months(first_of_month(quarter.year, quarter.month - 3), 3),
         "this-year": lambda: _months(date(today.year, 1, 1), 12),
         "last-year": lambda: _months(date(today.year - 1, 1, 1), 12),
     }[period]()
@@ -221,14 +222,9 @@ def _last_of(unit: str, day: date) -> date:
         return day
     if unit == "week":
         return monday_of(day) + timedelta(days=6)
-    following = _month(day.year, day.month + 1) if unit == "month" else date(day.year + 1, 1, 1)
+    following = first_of_month(day.year, day.month + 1) if unit == "month" else date(day.year + 1, 1, 1)
     return following - timedelta(days=1)
 
 
-def _month(year: int, month: int) -> date:
-    """The first of a month; month 0 is the December before, 13 the January after."""
-    return date(year + (month - 1) // 12, (month - 1) % 12 + 1, 1)
-
-
 def _months(first: date, count: int) -> Bucket:
-    return Bucket(first, _month(first.year, first.month + count) - timedelta(days=1))
+    return Bucket(first, first_of_month(first.year, first.month + count) - timedelta(days=1))

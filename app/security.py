@@ -7,7 +7,7 @@ request, so that a session that was revoked or a user who was deactivated is out
 import contextlib
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -84,6 +84,11 @@ def zone() -> ZoneInfo:
     if "zone" not in g:
         g.zone = timekeeping.time_zone(current_settings().timezone) or ZoneInfo("UTC")
     return g.zone
+
+
+def today() -> date:
+    """Return the day that it is in the time zone of the settings."""
+    return timekeeping.to_local(now(), zone()).date()
 
 
 def forget_settings() -> None:

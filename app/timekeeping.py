@@ -75,6 +75,11 @@ def monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
+def first_of_month(year: int, month: int) -> date:
+    """Return the first day of a month; month 0 is the December before, 13 the January after."""
+    return date(year + (month - 1) // 12, (month - 1) % 12 + 1, 1)
+
+
 def credited_seconds(start: datetime, end: datetime, rounding_minutes: int) -> int:
     """Return the time that an entry is credited with: end - start, rounded half up to whole `rounding_minutes`.
 

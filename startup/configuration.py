@@ -230,8 +230,9 @@ def _conninfo_of(name: str, environment: Environment, password: str | None) -> s
 
 def _with_password(conninfo: str, password: str | None) -> str:
     """The same with the password, unless there is none, or it has one of its own."""
-    parameters = parse_dsn(conninfo)
-    return make_dsn(**parameters | {"password": password}) if password and not parameters.get("password") else conninfo
+    if password is None or parse_dsn(conninfo).get("password"):
+        return conninfo
+    return make_dsn(conninfo, password=password)
 
 
 def read_configuration(variables: Mapping[str, str] = os.environ) -> Configuration:

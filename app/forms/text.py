@@ -52,6 +52,11 @@ def plain_lines(text: str | None) -> str:
     return re.sub(r"\r\n?", "\n", text or "").strip()
 
 
+def search_text(typed: str | None) -> str:
+    """Return what is searched for, as a query can take it."""
+    return " ".join((typed or "").replace("\0", " ").split())[:200]
+
+
 def filled(sentence: str) -> Validator:
     """Refuse a field that is empty, or not there, with that sentence."""
 

@@ -79,7 +79,7 @@ def page() -> ResponseReturnValue:
         is_filtered=any(value not in ("", None) for value in filters),
         older=_place(found.entries[-1].key) if found.entries and found.has_older else None,
         newer=_place(found.entries[0].key) if found.entries and found.has_newer else None,
-        today=_today(),
+        today=security.today(),
         currency=get_currency_symbol(security.current_settings().currency, locale=formats.LANGUAGE),
         shown_notes=entry_pages.SHOWN_NOTES,
         tags_of=tags.split,
@@ -144,12 +144,8 @@ def _address(**changes: object) -> str:
     return url_for("entries.page", **{**kept, **changes})
 
 
-def _today() -> date:
-    return timekeeping.to_local(security.now(), security.zone()).date()
-
-
 def _bounds() -> Bounds:
-    today = _today()
+    today = security.today()
     week = timekeeping.days_from(timekeeping.monday_of(today), 7, security.zone()).bounds
     return Bounds(week[today.weekday()], week[today.weekday() + 1], week[0], week[7])
 
@@ -185,7 +181,7 @@ def _written_time(local: datetime) -> str:
 @blueprint.get("/entries/new")
 def add() -> ResponseReturnValue:
     """The form for an entry that was not timed."""
-    form = EntryForm(formdata=None, day=_today(), zone=security.zone().key)
+    form = EntryForm(formdata=None, day=security.today(), zone=security.zone().key)
     return _form_page(form, None)
 
 

@@ -224,6 +224,6 @@ def _done(user_id: int, sentence: str) -> ResponseReturnValue:
 
 def _week() -> tuple[datetime, datetime]:
     """Return the moments (UTC, no zone) between which this week is."""
-    today = timekeeping.to_local(security.now(), security.zone()).date()
+    today = security.today()
     bounds = timekeeping.days_from(timekeeping.monday_of(today), 7, security.zone()).bounds
     return bounds[0], bounds[-1]

@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from app import billing, board, db, security, timekeeping
 from app.forms.projects import ProjectForm
+from app.forms.text import search_text
 from app.queries import projects, tasks
 from app.security import for_admins, is_first_sending, viewer
 
@@ -43,23 +44,17 @@ def page() -> str:
     number = min(max(request.args.get("page", 1, type=int), 1), LAST_PAGE)
     cursor = db.cursor()
     found, has_more = projects.listed(cursor, archived, search, number)
-    first = _this_month()
     return render_template(
         "projects/page.html",
         projects=found,
         hours=projects.hours(
-            cursor, [project.id for project in found], _whose(), (_begin(first), _begin(_add(first, 1))), security.now()
+            cursor, [project.id for project in found], _whose(), (_begin(_month(0)), _begin(_month(1))), security.now()
         ),
         archived=archived,
         search=search,
         number=number,
         has_more=has_more,
     )
-
-
-def search_text(typed: str | None) -> str:
-    """Return what is searched for, as a query can take it."""
-    return " ".join((typed or "").replace("\0", " ").split())[:200]
 
 
 # --- One project ---
@@ -75,7 +70,7 @@ def project(project_id: int) -> ResponseReturnValue:
 
 def _project_page(found: projects.Project, problem: str = "") -> str:
     cursor = db.cursor()
-    months = [_add(_this_month(), back - MONTHS + 1) for back in range(MONTHS + 1)]
+    months = [_month(later - MONTHS + 1) for later in range(MONTHS + 1)]
     spent = projects.spent(cursor, found.id, _whose(), [_begin(month) for month in months], security.now())
     by_span, by_person = Counter[int](), Counter[str]()
     for part in spent:
@@ -99,7 +94,7 @@ def _project_page(found: projects.Project, problem: str = "") -> str:
             tasks.cards(cursor, tasks.Filter(project_id=found.id), security.now()), key=_what_is_worked_on_first
         ),
         board=board,
-        today=today(),
+        today=security.today(),
     )
 
 
@@ -139,18 +134,10 @@ def _whose() -> int | None:
     return None if viewer().is_admin else viewer().id
 
 
-def today() -> date:
-    """Return the day that it is in the zone of the settings."""
-    return timekeeping.to_local(security.now(), security.zone()).date()
-
-
-def _this_month() -> date:
-    return today().replace(day=1)
-
-
-def _add(month: date, count: int) -> date:
-    year, index = divmod(month.year * 12 + month.month - 1 + count, 12)
-    return date(year, index + 1, 1)
+def _month(later: int) -> date:
+    """Return the first day of this month, or of one that comes so many months later."""
+    today = security.today()
+    return timekeeping.first_of_month(today.year, today.month + later)
 
 
 def _begin(day: date) -> datetime:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, abort, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
-from app import billing, charts, csv_export, db, formats, headers, reporting
+from app import billing, charts, csv_export, db, formats, headers, reporting, security
 from app.forms.reports import ReportForm
 from app.queries import reports
 from app.reporting import Bucket, Row, Selection
@@ -212,7 +212,7 @@ def _asked() -> Asked:
 
 def _days(form: ReportForm, user: int | None) -> tuple[Bucket, str | None]:
     """The days of the report, and the name of their period. Days that were named win, unless they are the period's."""
-    today = to_local(now(), zone()).date()
+    today = security.today()
     period = form.asked("period")
     first, last = form.asked("from_"), form.asked("to")
     if form.from_.errors or form.to.errors:

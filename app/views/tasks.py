@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from app import board, db, security
 from app.forms.tasks import TaskForm
+from app.forms.text import search_text
 from app.queries import projects, tasks
 from app.security import viewer
-from app.views.projects import search_text, today
 
 blueprint = Blueprint("tasks", __name__)
 
@@ -44,7 +44,7 @@ def _board_page(problem: str = "") -> str:
         project=_project_beside(wanted.project_id, [choice.id for choice in chosen]),
         people=tasks.people(cursor),
         board=board,
-        today=today(),
+        today=security.today(),
         most=most,
         problem=problem,
     )
@@ -109,7 +109,7 @@ def move(task_id: int) -> ResponseReturnValue:
 
 def _moved_card(task_id: int, said: str) -> dict[str, str]:
     [card] = tasks.cards(db.cursor(), tasks.Filter(task_id=task_id), security.now()) or abort(404)
-    html = render_template("tasks/moved.html", card=card, board=board, filters=_filters(), today=today())
+    html = render_template("tasks/moved.html", card=card, board=board, filters=_filters(), today=security.today())
     return {"card": html, "status": card.status, "said": said}
 
 

@@ -250,7 +250,7 @@ def forgotten() -> ResponseReturnValue:
             sessions.touch(cursor, security.viewer().session_id, security.now())
         else:
             sentence = _stop(cursor, entry, _ended(form, asked, waiting))
-            if waiting and not (another := _asked(cursor)):
+            if waiting and not (another := _to_answer(_in_the_way(cursor))):
                 _start(cursor, _work(cursor, waiting), waiting)
     if sentence:
         flash(sentence)
@@ -269,27 +269,27 @@ def refuse(refused: Refused) -> ResponseReturnValue:
 
 
 def _start(cursor: Cursor, work: Work, form: StartForm) -> None:
-    moment = _moment()
-    if security.current_settings().single_active_timer:
-        if asked := _asked(cursor):
-            raise _forgotten(asked, form)
-        for entry in _running(cursor):
-            _stop(cursor, entry, moment)
+    moment, running = _moment(), _in_the_way(cursor)
+    if asked := _to_answer(running):
+        raise _forgotten(asked, form)
+    for entry in running:
+        _stop(cursor, entry, moment)
     time_entries.insert(
         cursor, security.viewer().id, work.project_id, work.task_id, moment, None, None, work.notes, work.tags,
         work.billable, "timer",
     )  # fmt: skip
 
 
-def _running(cursor: Cursor) -> list[Timer]:
+def _in_the_way(cursor: Cursor) -> list[Timer]:
+    """Return the running timers that have to end before another starts: none where several may run."""
+    if not security.current_settings().single_active_timer:
+        return []
     return timer.running_and_latest(cursor, security.viewer().id, security.now())[0]
 
 
-def _asked(cursor: Cursor) -> Shown | None:
-    """Return a running timer that has to be answered before another starts, where one runs at most."""
-    if not security.current_settings().single_active_timer:
-        return None
-    return next((shown for shown in map(_shown, _running(cursor)) if shown.asks), None)
+def _to_answer(running: list[Timer]) -> Shown | None:
+    """Return the first timer about which its user has to be asked."""
+    return next((shown for shown in map(_shown, running) if shown.asks), None)
 
 
 def _forgotten(asked: Shown, waiting: StartForm) -> Refused:

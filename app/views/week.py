@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, grid, security, spans, timekeeping
+from app import db, formats, grid, navigation, security, spans, timekeeping
 from app.grid import Change
 from app.queries import tasks, time_entries, week
 from app.queries.time_entries import Overlap
@@ -57,7 +57,7 @@ class ConflictError(Exception):
 @blueprint.get("")
 def page() -> ResponseReturnValue:
     """Show the week of today."""
-    return _page(_monday(timekeeping.to_local(security.now(), security.zone()).date()))
+    return _page(_monday(security.today()))
 
 
 @blueprint.get("/<monday>")
@@ -110,7 +110,7 @@ def restore() -> ResponseReturnValue:
         flash("One entry cannot come back: its project was deleted since.", "error")
     elif lost:
         flash(f"{lost} entries cannot come back: their projects were deleted since.", "error")
-    return redirect(security.safe_next(request.form.get("next")), 303)
+    return navigation.back()
 
 
 def _listed(names: list[str]) -> str:
@@ -163,7 +163,7 @@ def _page(
     return render_template(
         "week/page.html",
         days=days.days,
-        today=timekeeping.to_local(security.now(), security.zone()).date(),
+        today=security.today(),
         rows=rows,
         totals=totals,
         total=sum(totals),

@@ -276,8 +276,9 @@ def serve(tmp_path) -> Iterator[Callable[..., Served]]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """Debian's Chromium. A test that uses it is marked `needs("chromium")`."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # as long as all else that waits for a page
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program("chromium"),

@@ -67,6 +67,7 @@ def test_a_morning_with_the_page(open_page, migrated, yesterday):
     assert "Call with Marta" in row.nth(0).inner_text() and "+1" in row.nth(0).inner_text()
 
     # Changed in place, while another tab changes it too.
+    page.wait_for_load_state()  # without its scripts the link leads to a page
     row.nth(1).get_by_text("Edit").click()
     notes = row.nth(1).get_by_label("What was done")
     assert notes.input_value() == "note 10" and notes.evaluate("field => field === document.activeElement")

@@ -198,17 +198,23 @@ def test_the_same_work_by_the_keyboard_alone(new_page, migrated, admin):
                 return
         raise AssertionError(f"Tab never comes to {name}")
 
-    keys.type("admin")  # the first field has the focus
+    def press(key: str) -> None:
+        """Press a key that the page's scripts wait for, once they are there."""
+        page.wait_for_load_state()
+        keys.press(key)
+
+    page.wait_for_function("document.activeElement.name === 'username'")  # browsers take a moment for autofocus
+    keys.type("admin")
     keys.press("Tab")
     keys.type(PASSWORD)
     keys.press("Enter")
     page.get_by_role("heading", name="Entries", exact=True).wait_for()
 
-    keys.press("n")
+    press("n")
     keys.type("Sketch")
     keys.press("Enter")
     page.get_by_role("timer").wait_for()
-    keys.press("s")
+    press("s")
     page.get_by_text("Stopped “Sketch” after 0:0").wait_for()
     assert migrated.query("SELECT count(*) FROM time_entries WHERE notes = 'Sketch' AND end_time > start_time") == [
         (1,)
@@ -225,7 +231,7 @@ def test_the_same_work_by_the_keyboard_alone(new_page, migrated, admin):
     page.get_by_text("Added: 09:00 to 10:30 = 1:30").wait_for()
     assert credited(migrated) == [(90,)]
 
-    keys.press("/")
+    press("/")
     page.wait_for_function("document.activeElement.name === 'q'")
     keys.type("By hand")
     keys.press("Enter")

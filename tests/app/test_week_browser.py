@@ -91,6 +91,7 @@ def test_leaving_asks_about_what_a_refused_save_has_left(open_page, migrated):
     page.get_by_label("Relaunch, Mon 23 Mar").fill("soon")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Nothing was saved").wait_for()
+    page.wait_for_load_state()
     page.get_by_label("Relaunch, Tue 24 Mar").click()  # a browser asks only those who have touched the page
     asked = []
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
