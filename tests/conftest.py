@@ -193,6 +193,13 @@ class Database:
         with contextlib.closing(self.connect(user)) as connection, connection.cursor() as cursor:
             cursor.execute(sql, parameters or None)
 
+    def let_only_the_owner_create(self) -> None:
+        """Make of the schema public what it is from PostgreSQL 15 on: before, everybody may create in it."""
+        if self.server.version < 15:
+            self.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC", user=SUPERUSER)
+            self.execute("GRANT USAGE ON SCHEMA public TO PUBLIC", user=SUPERUSER)
+            self.execute("GRANT ALL ON SCHEMA public TO owner", user=SUPERUSER)
+
 
 @contextlib.contextmanager
 def running_server(id: str, folder: Path, **options: Any) -> Iterator[Server]:

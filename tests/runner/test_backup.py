@@ -38,6 +38,8 @@ SET CONSTRAINTS ALL DEFERRED;
 CREATE TABLE made (id INTEGER REFERENCES users DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO made VALUES (99);
 """
+# What a newer pg_restore is told, and goes on.
+UNKNOWN_BEFORE_17 = 'ERROR:  unrecognized configuration parameter "transaction_timeout"'
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
 
 
@@ -58,8 +60,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(server) -> Path:
-    """The folder with pg_dump of the server's version."""
-    return postgres_binaries().get(server.version) or wheel_binaries()
+    """The folder with the oldest pg_dump that can dump this server."""
+    newer = [folder for major, folder in sorted(postgres_binaries().items()) if major >= server.version]
+    return next(folder for folder in [*newer, wheel_binaries()] if (folder / "pg_dump").exists())
 
 
 @pytest.fixture
@@ -105,8 +108,9 @@ class TestABackup:
         assert f"Wrote the backup {dump}" in result.stderr
         assert result.stderr.index("Wrote the backup") < result.stderr.index("Applied 0001")
         with server.new_database() as restored:
-            restore = [client / "pg_restore", "--exit-on-error", "--dbname", restored.url, dump]
-            subprocess.run(restore, check=True, capture_output=True)
+            restore = [client / "pg_restore", "--dbname", restored.url, dump]
+            said = subprocess.run(restore, check=False, capture_output=True, text=True).stderr
+            assert set(re.findall("ERROR: .*", said)) <= {UNKNOWN_BEFORE_17}
             assert text_of(client, restored) == before
 
     def test_is_made_before_an_adoption_only(self, migrated, run_runner, settings, folder):

@@ -130,6 +130,7 @@ class TestTheUrlForMigrations:
     def test_is_used_by_an_app_that_may_not_alter_anything(self, database, run_runner):
         """The app's role needs no more than to use the rows; the owner's comes when something is pending."""
         app = f"app_{database.name}"
+        database.let_only_the_owner_create()
         database.server.create_role(app)
         try:
             database.execute(f"ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app}")

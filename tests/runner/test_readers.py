@@ -23,6 +23,7 @@ SEQUENCES_NOT_READ = [f"changed notice sequence {table}.id" for table in TABLES]
 @pytest.fixture
 def onlooker(server, migrated):
     """A role with nothing but CONNECT on the database and USAGE of the schema."""
+    migrated.let_only_the_owner_create()
     server.execute(f"CREATE ROLE \"{READER}\" LOGIN PASSWORD '{READER}'")
     migrated.execute(
         f'REVOKE ALL ON DATABASE {migrated.name} FROM PUBLIC; GRANT CONNECT ON DATABASE {migrated.name} TO "{READER}"'

@@ -78,10 +78,7 @@ def filled(migrated, insert_rows, connect):
 @pytest.fixture
 def grant(server, migrated):
     """Return a function that makes a role, which the named file of sql/roles grants what it says."""
-    if server.version < 15:  # where everybody may create in the schema public, which the files refuse
-        migrated.execute(
-            "REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT CREATE ON SCHEMA public TO owner", user="postgres"
-        )
+    migrated.let_only_the_owner_create()  # what the files ask for
     made = []
 
     def run(name: str) -> str:
