@@ -57,8 +57,8 @@ class SpanError(ValueError):
 def span_of(typed: Typed, zone: ZoneInfo, now: datetime, kept: Span | None = None) -> Span:
     """Return the span that was typed. `kept` is the one of the entry that was shown for editing.
 
-    What was left as it was shown keeps its moment, to the second, also in an hour that comes twice. An end that is
-    not after the start is on the next day. Raises SpanError.
+    What was left as it was shown keeps its moment, to the second, also in an hour that comes twice. An end before
+    the start is on the next day. Raises SpanError.
     """
     start = _start(typed, zone, now, kept)
     end = _end(typed, start, zone, kept)
@@ -119,6 +119,8 @@ def _end(typed: Typed, start: datetime, zone: ZoneInfo, kept: Span | None) -> da
         end = kept_end
     elif typed.end <= typed.start and (same_hour := _later_in_the_hour_that_comes_twice(typed, start, zone)):
         end = same_hour
+    elif typed.end == typed.start and by_duration is None and not _lasted_whole_days(kept, zone):
+        raise SpanError("end", "That is the start. Give the duration 24:00 if it is a whole day.")
     else:
         end = _stored("end", local, zone, typed.end_second, after=start)
     if by_duration and shown(by_duration, zone) != shown(end, zone):
@@ -138,6 +140,10 @@ def _days_over(typed: Typed, zone: ZoneInfo, kept: Span | None) -> timedelta:
     over = kept_end.date() - kept_start.date()
     was_usual = over == (A_DAY if kept_end.time() <= kept_start.time() else timedelta())
     return usual if was_usual or typed.end != kept_end.time() else over
+
+
+def _lasted_whole_days(kept: Span | None, zone: ZoneInfo) -> bool:
+    return bool(kept and kept.end) and shown(kept.start, zone).time() == shown(kept.end, zone).time()
 
 
 def _later_in_the_hour_that_comes_twice(typed: Typed, start: datetime, zone: ZoneInfo) -> datetime | None:

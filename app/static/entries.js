@@ -41,9 +41,9 @@ function echo(form) {
     minutes = minutesOf(duration.value);
   } else if (timeOf(start.value) !== null && timeOf(end.value) !== null) {
     minutes = timeOf(end.value) - timeOf(start.value);
-    if (minutes <= 0) minutes += 24 * 60;
+    if (minutes < 0) minutes += 24 * 60;
   }
-  const isKnown = minutes !== null && minutes <= 7 * 24 * 60;
+  const isKnown = minutes > 0 && minutes <= 7 * 24 * 60;
   output.value = isKnown ? `= ${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}` : "";
 }
 

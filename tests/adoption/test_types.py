@@ -639,9 +639,10 @@ class TestWhatDependsOnAColumn:
                 " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
                 "DROP TRIGGER active ON users",
             ),
-            (
+            pytest.param(
                 "ALTER TABLE users ADD was integer GENERATED ALWAYS AS (is_active + 1) STORED",
                 "ALTER TABLE users ALTER COLUMN was DROP EXPRESSION",
+                marks=pytest.mark.since_pg(15),  # 14 keeps another kind of dependency: it is named by its own message
             ),
             (
                 "CREATE FUNCTION active() RETURNS bigint"

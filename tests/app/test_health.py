@@ -32,7 +32,7 @@ def test_readyz_is_ready_on_a_verified_schema(client):
 
 
 def test_readyz_names_the_schema_in_use(client, migrated):
-    migrated.execute("ALTER SCHEMA public RENAME TO tracking")
+    migrated.execute("ALTER SCHEMA public RENAME TO tracking", user="postgres")
     migrated.execute(f"ALTER DATABASE {migrated.name} SET search_path = tracking", user="postgres")
     assert client.get("/readyz").json["schema"] == "tracking"
 
@@ -51,7 +51,7 @@ def test_readyz_reports_a_table_dropped_while_serving_within_30_seconds(client, 
 
 
 def test_readyz_lists_the_first_errors_only(client, migrated):
-    migrated.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    migrated.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION owner", user="postgres")
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert len(answer.json["differences"]) == 5

@@ -34,6 +34,18 @@ def test_an_end_before_the_start_is_on_the_next_day():
     assert span_of(Typed(date(2026, 3, 2), time(22), time(1)), ROME, NOW) == (utc(21), utc(0, day=3))
 
 
+def test_an_end_that_is_the_start_is_a_slip_unless_a_whole_day_is_said():
+    day = date(2026, 3, 2)
+    with pytest.raises(SpanError, match="That is the start") as refused:
+        span_of(Typed(day, time(9), time(9)), ROME, NOW)
+    assert refused.value.field == "end"
+    whole = span_of(Typed(day, time(9), time(9), 24 * 60), ROME, NOW)
+    assert whole == span_of(Typed(day, time(9), None, 24 * 60), ROME, NOW) == (utc(8), utc(8, day=3))
+    assert span_of(retyped(whole, ROME, day=date(2026, 3, 9)), ROME, NOW, whole) == (utc(8, day=9), utc(8, day=10))
+    with pytest.raises(SpanError, match="That is the start"):
+        span_of(retyped(Span(utc(8), utc(9)), ROME, end=time(9)), ROME, NOW, Span(utc(8), utc(9)))
+
+
 def test_end_and_duration_may_both_be_given_if_they_agree():
     assert span_of(Typed(date(2026, 3, 2), time(9), time(10), 60), ROME, NOW).end == utc(9)
     with pytest.raises(SpanError, match="From the start to the end is 1:00") as refused:
@@ -112,6 +124,8 @@ def test_an_end_that_comes_twice_is_asked_about_unless_only_one_is_after_the_sta
 def test_from_the_first_ten_to_three_to_the_second_ten_past_two_is_no_whole_day():
     start, end = span_of(Typed(date(2026, 10, 25), time(2, 50), time(2, 10), start_second=False), ROME, NOW)
     assert end - start == timedelta(minutes=20)
+    start, end = span_of(Typed(date(2026, 10, 25), time(2, 30), time(2, 30), start_second=False), ROME, NOW)
+    assert end - start == timedelta(hours=1)
 
 
 # --- Editing ---
