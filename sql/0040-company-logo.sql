@@ -1,4 +1,4 @@
--- depends: 0040-index-time-entries-task
+-- depends: 0039-index-time-entries-start-id
 -- The company's logo: at most one row, id 1, with the image as the app encoded it anew, so that every replica has it and
 -- no container needs a place to write. settings.company_logo_filename keeps the name that the file had.
 -- squawk-ignore-file adding-not-nullable-field
