@@ -14,6 +14,7 @@ from startup import log
 
 ADVICE = {
     400: "The form was open too long, or came from elsewhere. Go back, load the page again and send it once more.",
+    401: "You are signed out. Sign in in another tab, then send it once more here.",
     403: "This page is for administrators.",
     404: "There is nothing at this address. Look for a slip in it, or go on from the front page.",
     405: "This address does not take that kind of request. Go on from the front page.",

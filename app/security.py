@@ -241,6 +241,8 @@ def _admit() -> ResponseReturnValue | None:
     if (name := name_by_proxy()) is not None and (refused := _enter_as(name)):
         return refused
     if not is_signed_in():
+        if "X-Part" in request.headers:  # a script asks, which keeps what was typed
+            abort(401)
         if request.method != "GET":
             return redirect(url_for("sign_in.page"), 303)
         here = request.full_path.rstrip("?")

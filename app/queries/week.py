@@ -39,6 +39,11 @@ class Named(NamedTuple):
         """The project and the task in one line."""
         return ", ".join([self.project or "No project", *filter(None, [self.task])])
 
+    @property
+    def takes_entries(self) -> bool:
+        """Whether a new entry may be written for it; old ones are there all the same."""
+        return self.is_open and self.fits
+
 
 def hold(cursor: Cursor, user_id: int, works: Collection[Work], begin: datetime, end: datetime) -> None:
     """Let one change of the user's grid at a time go on, also of two tabs or a double click.

@@ -32,14 +32,15 @@
 
   function followProject(form) {
     const { project, billable } = fieldsOf(form);
-    if (billable && project.value) billable.checked = !("unbilled" in project.selectedOptions[0].dataset);
+    if (billable && project.value && !("said" in form.dataset)) billable.checked = !("unbilled" in project.selectedOptions[0].dataset);
   }
 
   document.addEventListener("change", (event) => {
     const form = event.target.form;
     if (!form) return;
-    const { project, task } = fieldsOf(form);
+    const { project, task, billable } = fieldsOf(form);
     if (!project || !task) return;
+    if (event.target === billable) form.dataset.said = "";
     if (event.target === project) {
       narrow(form);
       followProject(form);

@@ -89,9 +89,12 @@ function typed(place) {
   return JSON.stringify(fields.map((field) => (field.type === "checkbox" ? field.checked : field.value)));
 }
 
+function parse(html) {
+  return new DOMParser().parseFromString(html, "text/html");
+}
+
 function put(place, html) {
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  place.replaceChildren(...parsed.body.childNodes);
+  place.replaceChildren(...parse(html).body.childNodes);
   place.querySelectorAll("form.entry-form").forEach((form) => {
     echo(form);
     form.dispatchEvent(new CustomEvent("form-added", { bubbles: true }));
@@ -101,21 +104,32 @@ function put(place, html) {
 async function send(form, submitter) {
   const place = form.parentElement;
   const sent = new FormData(form, submitter);
-  let answer;
   try {
-    answer = await fetch(form.action, { method: "POST", body: sent, redirect: "manual", ...PART });
-  } catch {
-    answer = { status: 503 };
-  }
-  if (answer.type === "opaqueredirect") {
-    location.reload();
-  } else if (answer.status === 422 || answer.status === 409) {
+    const answer = await fetch(form.action, { method: "POST", body: sent, redirect: "manual", ...PART });
+    if (answer.type === "opaqueredirect") {
+      location.reload();
+      return;
+    }
     const html = await answer.text();
-    put(place, html);
-    (place.querySelector(".wrong input, .wrong select, .wrong textarea, .error, button") || place).focus();
-  } else {
-    tell(form, "That could not be saved just now. What you typed is still here: try again in a moment.");
+    const advice = parse(html).querySelector(".message h1 + p"); // of a page about what went wrong
+    if (answer.status === 400) tell(form, await renewed(form));
+    else if (advice) tell(form, advice.textContent);
+    else {
+      put(place, html);
+      (place.querySelector(".wrong input, .wrong select, .wrong textarea, .error, button") || place).focus();
+    }
+  } catch {
+    tell(form, "There is no connection. Try again in a moment.");
   }
+}
+
+// Whoever signs in anew in another tab has other tokens in it.
+async function renewed(form) {
+  const page = await fetch(location.href);
+  const token = page.redirected ? null : parse(await page.text()).querySelector("[name=csrf_token]");
+  if (!token) return "You are signed out. Sign in in another tab, then press Save again.";
+  form.elements.csrf_token.value = token.value;
+  return "You signed in anew meanwhile. Press Save again.";
 }
 
 function tell(form, text) {
@@ -123,7 +137,7 @@ function tell(form, text) {
   const message = document.createElement("p");
   message.className = "error failure";
   message.setAttribute("role", "alert");
-  message.textContent = text;
+  message.textContent = `${text} What you typed is still here.`;
   form.prepend(message);
 }
 

@@ -28,7 +28,7 @@ function hours(minutes) {
 
 function minutesIn(cell) {
   const input = cell.querySelector("input:not([type=hidden])");
-  return input ? minutesOf(input.value) : Number(cell.querySelector("[data-minutes]").dataset.minutes);
+  return input ? minutesOf(input.value) : Number(cell.querySelector("[data-minutes]")?.dataset.minutes ?? 0);
 }
 
 function addUp() {

@@ -156,7 +156,7 @@ def _page(
     rows = [
         Row(work, named, [cells.get((work, day), NOTHING) for day in range(grid.DAYS)])
         for work, named in week.names(cursor, wanted).items()
-        if named.fits or work in used  # old entries may have a task of another project; nobody is offered such a row
+        if named.takes_entries or work in used or work in (extra or [])
     ]
     rows.sort(key=_by_name)
     totals = [sum(row.cells[day].minutes for row in rows) for day in range(grid.DAYS)]

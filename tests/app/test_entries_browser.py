@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app import passwords
+
 pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
 
 PHONE = {"width": 360, "height": 640}
@@ -134,6 +136,52 @@ def test_a_form_follows_the_project_and_is_not_left_unasked(open_page, migrated,
     page.locator(".entry-day li").nth(1).get_by_text("Edit").click()
     page.locator(".entry-day li").nth(1).locator("form").wait_for()
     assert row.locator("form").count() == 0 and len(asked) == 1, "nothing was typed"
+
+
+def test_billable_follows_the_project_until_somebody_says_otherwise(open_page, migrated, yesterday):
+    page = open_page("alice")
+    page.get_by_text("Add time by hand").click()
+    form = page.locator(".new-entry form")
+    form.get_by_label("Billable").uncheck()
+    form.get_by_label("Project").select_option(label="Website \u2013 Acme")
+    assert not form.get_by_label("Billable").is_checked()
+
+
+def test_what_was_typed_outlives_the_session_and_the_connection(open_page, migrated, cast):
+    migrated.execute(
+        "INSERT INTO sign_in_credentials (user_id, password_hash) VALUES (%s, %s)",
+        cast["alice"],
+        passwords.hash_of("a long walk by the lake"),
+    )
+    page = open_page("alice")
+    page.get_by_text("Add time by hand").click()
+    form = page.locator(".new-entry form")
+    for label, typed in {"What was done": "Call", "Start": "9", "or duration": "1"}.items():
+        form.get_by_label(label).fill(typed)
+    save = form.get_by_role("button", name="Save")
+
+    page.context.set_offline(True)
+    save.click()
+    form.get_by_text("There is no connection. Try again in a moment. What you typed is still here.").wait_for()
+    page.context.set_offline(False)
+
+    migrated.execute("DELETE FROM sign_in_sessions")
+    save.click()
+    form.get_by_text("You are signed out.").wait_for()
+
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_label("Name").fill("alice")
+    other.get_by_label("Password").fill("a long walk by the lake")
+    other.get_by_role("button", name="Sign in").click()
+    other.get_by_role("heading", name="Entries", exact=True).wait_for()
+
+    save.click()
+    form.get_by_text("You signed in anew meanwhile. Press Save again.").wait_for()
+    assert migrated.query("SELECT count(*) FROM time_entries") == [(0,)]
+    save.click()
+    page.get_by_text("Added: 09:00 to").wait_for()
+    assert migrated.query("SELECT notes FROM time_entries") == [("Call",)]
 
 
 def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, yesterday):

@@ -337,6 +337,14 @@ def test_the_rows_of_the_week_before_come_empty(as_user, migrated, cast, work):
     assert 'name="cell-11-21-0" value=""' in alice.get("/week/2026-03-23?rows=last").text
 
 
+def test_nothing_is_offered_where_no_new_entry_may_go(as_user, migrated, cast, work):
+    add(migrated, cast["alice"], "2026-03-17 08:00", "2026-03-17 09:00", project_id=12)
+    alice = as_user("alice")
+    assert "cell-12-0" not in alice.get("/week/2026-03-23?rows=last&row=12-0").text
+    shown = alice.get("/week/2026-03-16").text
+    assert [day for day in range(7) if f'name="cell-12-0-{day}"' in shown] == [1], "what is there can be changed"
+
+
 class TestAddedRows:
     """The buttons that bring rows save what was typed first: without JavaScript nothing asks before it is lost."""
 
