@@ -228,6 +228,16 @@ def test_billable_follows_the_project_where_no_script_sets_the_box(as_user, work
     assert rows("billable") == [(False,), (True,), (False,), (True,)]
 
 
+def test_a_start_that_was_refused_stays_billable_only_as_the_project_is(as_user, work, rows):
+    alice = as_user("alice")
+    typed = {"notes": "Post", "project": work["Office"], "billable": "y", "billable_default": "project"}
+    refused = alice.submit("/timer/start", once(**typed | {"tags": "y" * 501}))
+    sent = hidden_in(refused, "/timer/start")
+    assert alice.submit("/timer/start", sent | {"project": work["Office"], "billable": "y"}).status_code == 303
+    assert rows("billable") == [(False,)]
+    assert "billable_default" not in hidden_in(alice.get(f"/timer/edit/{rows('id')[0][0]}"), "/timer/edit")
+
+
 def test_a_task_brings_its_project_along(as_user, work, rows):
     as_user("alice").submit("/timer/start", once(task=work["Post"]))
     assert rows("project_id, task_id") == [(work["Office"], work["Post"])]
