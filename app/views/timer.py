@@ -13,9 +13,10 @@ from flask.typing import ResponseReturnValue
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, security, spans, timekeeping, timers
+from app import db, formats, navigation, overlaps, security, spans, timekeeping, timers
 from app.forms.timer import LOCAL_TIME, START, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
 from app.queries import projects, sessions, tasks, time_entries, timer
+from app.queries.time_entries import Overlap
 from app.queries.timer import Timer
 
 NO_SUCH_PROJECT = "There is no such project any more: choose another."
@@ -209,6 +210,7 @@ def edit_page(entry_id: int) -> ResponseReturnValue:
 def edit(entry_id: int) -> ResponseReturnValue:
     """Change what runs, and since when."""
     form = EditForm()
+    others: list[Overlap] = []
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, entry_id)
@@ -223,6 +225,9 @@ def edit(entry_id: int) -> ResponseReturnValue:
             form.version.data, form.version.raw_data = _version(entry), None  # sent once more, it is meant
             raise Refused(409, "Edit the running timer", CHANGED.format(entry.label), form=form, edited=entry)
         timer.change(cursor, entry.id, work.project_id, work.task_id, begun, work.notes, work.tags, work.billable)
+        if begun != entry.start:
+            others = time_entries.overlapping(cursor, security.viewer().id, begun, _moment(), entry.id)
+    overlaps.tell(others)
     return navigation.back()
 
 

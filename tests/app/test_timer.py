@@ -344,6 +344,20 @@ def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
         assert rows(columns) == [(*kept, datetime(2026, 3, 9, 8, 30), None)]
 
 
+def test_a_start_that_is_moved_over_other_entries_names_them(as_user, rows, entry, read):
+    entry("alice", "2026-03-09 07:00", "2026-03-09 07:30", notes="Early")
+    entry("alice", "2026-03-09 08:00", "2026-03-09 08:45", notes="Standup")
+    with at("2026-03-09 09:00:20"):
+        alice = as_user("alice")
+        alice.submit("/timer/start", once(notes="Sketch"))
+        number = rows("id")[-1][0]
+    with at("2026-03-09 09:10"):
+        for start, names in (("10:00", None), ("09:50", None), ("09:30", "“Standup” 09:00 to 09:45")):
+            alice.submit(f"/timer/edit/{number}", {"notes": "Design", "start": f"2026-03-09T{start}"})
+            told = [line for line in read(alice.get("/").text) if "takes time" in line]
+            assert told == ([f"It was saved, but takes time that is also in {names}"] if names else [])
+
+
 def test_another_time_zone_in_the_settings_moves_no_start_that_was_shown_before(as_user, rows, migrated):
     with at("2026-03-09 09:00:20"):
         alice = as_user("alice")
