@@ -14,6 +14,8 @@ from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
 START = "start"
+# Answers that let a forgotten timer run on: the only one that asks, or all that do.
+KEEP, KEEP_ALL = "keep", "keep all"
 # As <input type="datetime-local"> sends and takes it.
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 
