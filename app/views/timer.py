@@ -391,7 +391,7 @@ def _begun(form: EditForm, entry: Timer) -> datetime:
 
 def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> datetime:
     """Return when the forgotten timer ended, as its user says. Raises Refused where it cannot have."""
-    start, moment = asked.entry.start, _moment()
+    moment = _moment()
     if form.answer.data == "activity" and asked.activity_fits:
         if form.activity.data != asked.activity.isoformat():
             sentence = "The last activity is another one now."
@@ -399,14 +399,8 @@ def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> date
         return asked.activity
     if form.answer.data == "now" and not asked.is_too_long:
         return moment
-    end = form.end.moment(form.which, form.time_zone(), moment)
-    if end is not None and end > moment:
-        form.end.errors = ["That is in the future."]
-    elif end is not None and end <= start:
-        form.end.errors = [f"It began at {_when(start)}: it ended after that."]
-    elif end is not None and timers.is_too_long(start, end):
-        form.end.errors = [timekeeping.TOO_LONG]
-    if form.end.errors:
+    end = form.ended(asked.entry.start, moment)
+    if end is None:
         raise Refused(422, "When did it end?", asked=asked, form=form, waiting=waiting)
     return end
 
@@ -423,7 +417,7 @@ def _must_run(entry: Timer) -> None:
     if entry.end is not None:
         raise Refused(
             409, "It does not run any more",
-            f"This timer was stopped already at {_when(entry.end)}. Nothing else was stopped or changed.",
+            f"This timer was stopped already at {formats.when(entry.end)}. Nothing else was stopped or changed.",
         )  # fmt: skip
 
 
@@ -500,13 +494,5 @@ def _local_minute(moment: datetime) -> str:
     return f"{_local(moment):{LOCAL_TIME}}"
 
 
-def _when(moment: datetime) -> str:
-    """Return a moment as its time of day, with the day where that is not today."""
-    day = formats.local_day(moment)
-    today = formats.local_day(security.now())
-    return formats.clock(moment) if day == today else f"{formats.clock(moment)} on {formats.day(day)}"
-
-
 blueprint.add_app_template_filter(_milliseconds, "milliseconds")
-blueprint.add_app_template_filter(_when, "when")
 blueprint.add_app_template_filter(_local_minute, "local_minute")
