@@ -96,6 +96,12 @@ def moment(value: datetime) -> str:
     return f"{full_day(local_day(value))} {clock(value)}"
 
 
+def when(value: datetime) -> str:
+    """Return a moment (UTC, no zone) as its local time of day, with the day where that is not today."""
+    value_day = local_day(value)
+    return clock(value) if value_day == security.today() else f"{clock(value)} on {day(value_day)}"
+
+
 def money(amount: Decimal) -> str:
     """Return an amount in the currency of the settings, rounded half up to its smallest coin: a yen has no cents.
 
@@ -131,5 +137,5 @@ def _date_locale() -> Locale | None:
 def init_app(app: Flask) -> None:
     """Offer the formats to the templates, whose tags leave no blank lines behind."""
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    for format_value in (hours, day, full_day, clock, time_of_day, local_day, moment, money, browser):
+    for format_value in (hours, day, full_day, clock, time_of_day, local_day, moment, when, money, browser):
         app.add_template_filter(format_value)

@@ -7,13 +7,15 @@ from zoneinfo import ZoneInfo
 from wtforms import HiddenField, RadioField, StringField
 from wtforms.validators import Length
 
-from app import timekeeping
+from app import formats, timekeeping, timers
 from app.forms.base import SentForm
 from app.forms.fields import FIRST, SECOND, BillableByProject, IdField, InTimeZone, NotesField, TagsField, second_of
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
 START = "start"
+# Answers that let a forgotten timer run on: the only one that asks, or all that do.
+KEEP, KEEP_ALL = "keep", "keep all"
 # As <input type="datetime-local"> sends and takes it.
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 
@@ -90,7 +92,28 @@ class StopForm(SentForm):
     entry = IdField("Timer")
 
 
-class ForgottenForm(SentForm, InTimeZone):
+class EndForm(SentForm, InTimeZone):
+    """Says when a timer ended."""
+
+    end = LocalTimeField("It ended at")
+    which = RadioField("Which one?", choices=[], validate_choice=False)
+
+    def ended(self, start: datetime, now: datetime) -> datetime | None:
+        """Return when a timer ended that began at `start`, as was typed at the moment `now` (all UTC, no zone).
+
+        None where it cannot have; the sentence stands in the errors of `end` then.
+        """
+        end = self.end.moment(self.which, self.time_zone(), now)
+        if end is not None and end > now:
+            self.end.errors = ["That is in the future."]
+        elif end is not None and end <= start:
+            self.end.errors = [f"It began at {formats.when(start)}: it ended after that."]
+        elif end is not None and timers.is_too_long(start, end):
+            self.end.errors = [timekeeping.TOO_LONG]
+        return None if self.end.errors else end
+
+
+class ForgottenForm(EndForm):
     """Answers what became of a forgotten timer. `activity` is the last activity that was shown, in UTC; with `then`
     the fields of a StartForm come along, of what was to start when the question was asked."""
 
@@ -98,8 +121,6 @@ class ForgottenForm(SentForm, InTimeZone):
     answer = StringField()
     activity = StringField()
     then = HiddenField()
-    end = LocalTimeField("It ended at")
-    which = RadioField("Which one?", choices=[], validate_choice=False)
 
 
 def work_of(entry: Any) -> dict[str, Any]:

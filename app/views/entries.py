@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, security, tags, timekeeping, timers
+from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.forms.fields import word_of
 from app.queries import entry_pages, projects, tasks, time_entries, timer
@@ -247,14 +247,17 @@ def save(entry_id: int) -> ResponseReturnValue:
             if is_same:
                 billable = _hold_choices(cursor, form)
                 time_entries.update(cursor, entry_id, *_columns(form, span, credited, billable))
-            if is_same and is_moved and entry.user_id and span.end:
-                others = time_entries.overlapping(cursor, entry.user_id, span.start, span.end, entry_id)
+            if is_same and is_moved and entry.user_id:
+                end = span.end or security.now()
+                others = time_entries.overlapping(cursor, entry.user_id, span.start, end, entry_id)
     except (ForeignKeyViolation, ChoiceIsGoneError):
         return _choice_is_gone(form, entry)
     if not is_same:
         return save(entry_id)  # which finds what it was changed to in this very moment
     if is_moved and span.end:
         _tell("Saved", span, others)
+    elif is_moved:
+        overlaps.tell(others)
     return navigation.back()
 
 
@@ -446,18 +449,7 @@ def _tell(done: str, span: Span, others: list[Overlap]) -> None:
     over = {0: "", 1: " the next day"}.get(written.over, f" {written.over} days later")
     credited = formats.hours((_credited(span) + 30) // 60)
     flash(f"{done}: {written.start} to {written.end}{over} = {credited}", "saved")
-    tell_overlaps(others)
-
-
-def tell_overlaps(others: list[Overlap]) -> None:
-    """Name the other entries that take the time of what was written, if there are any."""
-    if others:
-        names = ", ".join(
-            f"“{formats.shortened(other.notes or other.project or 'no notes')}” "
-            f"{formats.clock(other.start)} to {formats.clock(other.end) if other.end else 'now'}"
-            for other in others
-        )
-        flash(f"It was saved, but takes time that is also in {names}", "overlap")
+    overlaps.tell(others)
 
 
 def _choice_is_gone(form: EntryForm, entry: Entry | None) -> ResponseReturnValue:

@@ -1,14 +1,15 @@
 """People: who may sign in, and as what. For administrators."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from psycopg2.extensions import cursor as Cursor
 from werkzeug.exceptions import Conflict
 
-from app import db, security, timekeeping
+from app import db, security, spans, timekeeping, timers
 from app.forms.people import AddForm, RenameForm, RoleForm
+from app.forms.timer import EndForm
 from app.queries import invitations, people, sessions, users
 from app.security import for_admins
 
@@ -166,16 +167,25 @@ def delete(user_id: int) -> ResponseReturnValue:
 @blueprint.post("/people/<int(max=2147483647):user_id>/timers/<int(max=2147483647):entry_id>/stop")
 @for_admins
 def stop_timer(user_id: int, entry_id: int) -> ResponseReturnValue:
-    """Stop a timer of the user, now or when they were last seen; the entry can be edited afterwards."""
+    """Stop a timer of the user, now, when they were last seen or when one says; the entry can be edited afterwards."""
+    form, at = EndForm(), request.form.get("at")
     rounding = security.current_settings().rounding_minutes
     with db.change() as cursor:
         _lock(cursor, user_id)
         timer = people.lock_timer(cursor, user_id, entry_id)
         if timer is None:
             raise Conflict("That timer does not run any more: somebody stopped or deleted it. Load the page again.")
-        end = timer.last_seen if request.form.get("at") == "last seen" and timer.last_seen else security.now()
-        end = max(end, timer.start + timedelta(seconds=1))
-        people.stop(cursor, entry_id, end, timekeeping.credited_seconds(timer.start, end, rounding))
+        if at == "set":
+            end = form.ended(timer.start, security.now())
+        else:
+            seen = timer.last_seen if at == "last seen" else None
+            end = timers.end_of(timer.start, seen or security.now())
+            if timers.is_too_long(timer.start, end):
+                raise Conflict(f"{timekeeping.TOO_LONG} Go back, load the page again and say when this one ended.")
+        if end is not None:
+            people.stop(cursor, entry_id, end, timekeeping.credited_seconds(timer.start, end, rounding))
+    if end is None:
+        return _person(user_id, end_forms={entry_id: form}), 422
     return _done(user_id, "The timer was stopped.")
 
 
@@ -198,23 +208,37 @@ def _list(form: AddForm) -> str:
     )
 
 
-def _person(user_id: int, rename_form: RenameForm | None = None, role_form: RoleForm | None = None) -> str:
+def _person(
+    user_id: int,
+    rename_form: RenameForm | None = None,
+    role_form: RoleForm | None = None,
+    end_forms: dict[int, EndForm] | None = None,
+) -> str:
     found = people.page(db.cursor(), security.now(), _week(), "", 1, user_id)
     if not found:
         abort(404)
     user, [for_user, token] = found[0], session.pop("invitation", [None, None])
-    now = security.now()
+    now, running = security.now(), people.timers(db.cursor(), user_id)
     return render_template(
         "people/person.html",
         user=user,
         link=security.link("sign_in.invitation_page", token=token) if for_user == user_id else None,
         rename_form=rename_form or RenameForm(formdata=None, username=user.username),
         role_form=role_form or RoleForm(formdata=None, role="admin" if user.role == "admin" else "user"),
-        timers=people.timers(db.cursor(), user_id),
+        timers=running,
+        end_forms={timer.id: _end_form(timer) for timer in running} | (end_forms or {}),
+        is_too_long=timers.is_too_long,
         sessions=sessions.list_of(db.cursor(), user_id, now),
         has_work=people.has_work(db.cursor(), user_id),
         now=now,
     )
+
+
+def _end_form(timer: people.Timer) -> EndForm:
+    """Return the form that says when a timer ended: likely when its user was last seen."""
+    zone, seen = security.zone(), timer.last_seen
+    likely = seen if seen and not timers.is_too_long(timer.start, seen) else timer.start
+    return EndForm(formdata=None, end=spans.shown(likely, zone), zone=zone.key)
 
 
 def _done(user_id: int, sentence: str) -> ResponseReturnValue:

@@ -13,9 +13,21 @@ from flask.typing import ResponseReturnValue
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, security, spans, timekeeping, timers
-from app.forms.timer import LOCAL_TIME, START, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
+from app import db, formats, navigation, overlaps, security, spans, timekeeping, timers
+from app.forms.timer import (
+    KEEP,
+    KEEP_ALL,
+    LOCAL_TIME,
+    START,
+    EditForm,
+    ForgottenForm,
+    StartForm,
+    StopForm,
+    WorkForm,
+    work_of,
+)
 from app.queries import projects, sessions, tasks, time_entries, timer
+from app.queries.time_entries import Overlap
 from app.queries.timer import Timer
 
 NO_SUCH_PROJECT = "There is no such project any more: choose another."
@@ -48,9 +60,11 @@ class Shown(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """What the bar shows. `key` differs when anything of it does; `next` is the page to come back to."""
+    """What the bar shows. `key` differs when anything of it does; `next` is the page to come back to; `keep` is the
+    answer that keeps running what asks."""
 
     running: list[Shown]
+    keep: str | None
     latest: Timer | None
     form: StartForm | None
     now: datetime
@@ -105,16 +119,16 @@ def bar() -> Bar | None:
     if "timer_bar" not in g:
         running, latest = timer.running_and_latest(db.cursor(), user.id, security.now())
         shown = [_shown(entry) for entry in running]
-        is_single = security.current_settings().single_active_timer
-        must_answer = is_single and any(one.asks for one in shown)
+        must_answer = any(one.asks for one in shown)
         g.timer_bar = Bar(
             running=shown,
+            keep=_keep(shown),
             latest=latest,
             form=None if must_answer else StartForm(formdata=None),
             now=security.now(),
             next=_come_back(),
             key=_key(shown),
-            is_single=is_single,
+            is_single=security.current_settings().single_active_timer,
         )
     return g.timer_bar
 
@@ -209,6 +223,7 @@ def edit_page(entry_id: int) -> ResponseReturnValue:
 def edit(entry_id: int) -> ResponseReturnValue:
     """Change what runs, and since when."""
     form = EditForm()
+    others: list[Overlap] = []
     with db.change() as cursor:
         timer.lock(cursor, security.viewer().id)
         entry = _own(cursor, entry_id)
@@ -223,12 +238,15 @@ def edit(entry_id: int) -> ResponseReturnValue:
             form.version.data, form.version.raw_data = _version(entry), None  # sent once more, it is meant
             raise Refused(409, "Edit the running timer", CHANGED.format(entry.label), form=form, edited=entry)
         timer.change(cursor, entry.id, work.project_id, work.task_id, begun, work.notes, work.tags, work.billable)
+        if begun != entry.start:
+            others = time_entries.overlapping(cursor, security.viewer().id, begun, _moment(), entry.id)
+    overlaps.tell(others)
     return navigation.back()
 
 
 @blueprint.post("/forgotten")
 def forgotten() -> ResponseReturnValue:
-    """Do with a forgotten timer what its user says: keep it running, or end it at one of three moments.
+    """Do with a forgotten timer what its user says: keep running all that ask, or end it at one of three moments.
 
     What was to start when the question was asked starts then, in the same transaction.
     """
@@ -246,12 +264,16 @@ def forgotten() -> ResponseReturnValue:
         asked = _shown(entry)
         if not asked.asks:
             raise Refused(409, "It goes on", "Somebody said already that this timer goes on. It runs.")
-        if form.answer.data == "keep" and not asked.is_too_long:
+        if form.answer.data in (KEEP, KEEP_ALL) and not asked.is_too_long:
+            if _keep(_running(cursor), waiting) not in (form.answer.data, KEEP):  # of one that is left, all are meant
+                sentence = "The answers are other ones now: choose again."
+                raise Refused(409, "When did it end?", sentence, asked=asked, waiting=waiting)
             sessions.touch(cursor, security.viewer().session_id, security.now())
         else:
             sentence = _stop(cursor, entry, _ended(form, asked, waiting))
-            if waiting and not (another := _to_answer(_in_the_way(cursor))):
-                _start(cursor, _work(cursor, waiting), waiting)
+            another = _to_answer(_running(cursor)) if waiting else None
+        if waiting and not another:
+            _start_now(cursor, _work(cursor, waiting))
     if sentence:
         flash(sentence)
     if another:
@@ -269,34 +291,49 @@ def refuse(refused: Refused) -> ResponseReturnValue:
 
 
 def _start(cursor: Cursor, work: Work, form: StartForm) -> None:
-    moment, running = _moment(), _in_the_way(cursor)
-    if asked := _to_answer(running):
+    """Start a timer, or ask first: while a question is open no activity is noted, nor that of the new one."""
+    if asked := _to_answer(_running(cursor)):
         raise _forgotten(asked, form)
-    for entry in running:
-        _stop(cursor, entry, moment)
+    _start_now(cursor, work)
+
+
+def _start_now(cursor: Cursor, work: Work) -> None:
+    moment = _moment()
+    if security.current_settings().single_active_timer:
+        for shown in _running(cursor):
+            _stop(cursor, shown.entry, moment)
     time_entries.insert(
         cursor, security.viewer().id, work.project_id, work.task_id, moment, None, None, work.notes, work.tags,
         work.billable, "timer",
     )  # fmt: skip
 
 
-def _in_the_way(cursor: Cursor) -> list[Timer]:
-    """Return the running timers that have to end before another starts: none where several may run."""
-    if not security.current_settings().single_active_timer:
-        return []
-    return timer.running_and_latest(cursor, security.viewer().id, security.now())[0]
+def _running(cursor: Cursor) -> list[Shown]:
+    return [_shown(entry) for entry in timer.running_and_latest(cursor, security.viewer().id, security.now())[0]]
 
 
-def _to_answer(running: list[Timer]) -> Shown | None:
+def _to_answer(running: list[Shown]) -> Shown | None:
     """Return the first timer about which its user has to be asked."""
-    return next((shown for shown in map(_shown, running) if shown.asks), None)
+    return next((shown for shown in running if shown.asks), None)
+
+
+def _keep(running: list[Shown], waiting: StartForm | None = None) -> str | None:
+    """Return the answer that keeps running what asks, None where nothing can be kept.
+
+    Activity is noted for all timers at once, so that all are kept or none: none beside one that is too long, nor, where
+    one may run, beside what is to start.
+    """
+    asking = [shown for shown in running if shown.asks]
+    if any(shown.is_too_long for shown in asking) or (waiting and security.current_settings().single_active_timer):
+        return None
+    return KEEP_ALL if len(asking) > 1 else KEEP
 
 
 def _forgotten(asked: Shown, waiting: StartForm) -> Refused:
     """Ask about a timer before the next one starts, whose fields go along with the answer."""
     name = f"“{formats.shortened(waiting.notes.data)}”" if waiting.notes.data else "the next one"
     return Refused(
-        409, "A timer was forgotten", f"Say first when it ended: then {name} starts.", asked=asked, waiting=waiting
+        409, "A timer was forgotten", f"Say first what became of it: then {name} starts.", asked=asked, waiting=waiting
     )
 
 
@@ -354,7 +391,7 @@ def _begun(form: EditForm, entry: Timer) -> datetime:
 
 def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> datetime:
     """Return when the forgotten timer ended, as its user says. Raises Refused where it cannot have."""
-    start, moment = asked.entry.start, _moment()
+    moment = _moment()
     if form.answer.data == "activity" and asked.activity_fits:
         if form.activity.data != asked.activity.isoformat():
             sentence = "The last activity is another one now."
@@ -362,14 +399,8 @@ def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> date
         return asked.activity
     if form.answer.data == "now" and not asked.is_too_long:
         return moment
-    end = form.end.moment(form.which, form.time_zone(), moment)
-    if end is not None and end > moment:
-        form.end.errors = ["That is in the future."]
-    elif end is not None and end <= start:
-        form.end.errors = [f"It began at {_when(start)}: it ended after that."]
-    elif end is not None and timers.is_too_long(start, end):
-        form.end.errors = [timekeeping.TOO_LONG]
-    if form.end.errors:
+    end = form.ended(asked.entry.start, moment)
+    if end is None:
         raise Refused(422, "When did it end?", asked=asked, form=form, waiting=waiting)
     return end
 
@@ -386,7 +417,7 @@ def _must_run(entry: Timer) -> None:
     if entry.end is not None:
         raise Refused(
             409, "It does not run any more",
-            f"This timer was stopped already at {_when(entry.end)}. Nothing else was stopped or changed.",
+            f"This timer was stopped already at {formats.when(entry.end)}. Nothing else was stopped or changed.",
         )  # fmt: skip
 
 
@@ -405,12 +436,13 @@ def _version(entry: Timer) -> str:
 def _page(heading: str, sentence: str = "", **page: Any) -> str:
     """The page around a form of the bar, which then shows only what runs."""
     shown = bar()
+    keep = _keep(shown.running, page.get("waiting")) if shown else None
     if shown and page.get("asked"):
         shown = None
     elif shown and page.get("form"):
         shown = shown._replace(form=None)
     return render_template(
-        "timer/page.html", heading=heading, sentence=sentence, timer_bar=shown, next=_come_back(),
+        "timer/page.html", heading=heading, sentence=sentence, timer_bar=shown, keep=keep, next=_come_back(),
         **{"form": None, "asked": None, "edited": None, "waiting": None, **page},
     )  # fmt: skip
 
@@ -462,13 +494,5 @@ def _local_minute(moment: datetime) -> str:
     return f"{_local(moment):{LOCAL_TIME}}"
 
 
-def _when(moment: datetime) -> str:
-    """Return a moment as its time of day, with the day where that is not today."""
-    day = formats.local_day(moment)
-    today = formats.local_day(security.now())
-    return formats.clock(moment) if day == today else f"{formats.clock(moment)} on {formats.day(day)}"
-
-
 blueprint.add_app_template_filter(_milliseconds, "milliseconds")
-blueprint.add_app_template_filter(_when, "when")
 blueprint.add_app_template_filter(_local_minute, "local_minute")

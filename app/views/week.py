@@ -8,14 +8,13 @@ from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, grid, navigation, security, spans, timekeeping
+from app import db, formats, grid, navigation, overlaps, security, spans, timekeeping
 from app.grid import Change
 from app.queries import tasks, time_entries, week
 from app.queries.time_entries import Overlap
 from app.queries.week import Cell, Named, Work
 from app.spans import SpanError
 from app.timekeeping import AbsentTimeError, Days
-from app.views.entries import tell_overlaps
 
 # Where time goes that was typed without saying when: after what is there, or from the morning on.
 MORNING = time(9)
@@ -87,7 +86,7 @@ def save(monday: str) -> ResponseReturnValue:
         flash({"text": said, "url": url_for("week.restore"), "entries": [entry_id for entry_id, _ in deleted]}, "undo")
     if changes:
         flash(f"Saved {formats.hours(sum(_counted(change) for change in changes))} in {_cells(len(changes))}.", "done")
-    tell_overlaps(others)
+    overlaps.tell(others)
     kept = [grid.row_name(work) for work in rows]
     before = "last" if request.form.get("then") == "last" else None
     return redirect(url_for("week.of", monday=days.days[0].isoformat(), row=kept, rows=before), 303)

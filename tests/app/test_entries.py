@@ -465,6 +465,18 @@ def test_other_times_are_credited_anew(as_user, add, rows):
     ]
 
 
+def test_a_running_entry_whose_start_is_moved_over_another_is_saved_and_said(as_user, add):
+    add("alice", "2026-03-11 08:30", "2026-03-11 08:45", notes="Standup")
+    add("bob", "2026-03-11 08:00", "2026-03-11 12:00", notes="Of bob")
+    running = add("alice", "2026-03-11 09:00", None, notes="Draft")
+    alice = as_user("alice")
+    for start, is_said in (("10:00", False), ("9:00", True), ("9:00", False)):
+        sent = form_of(alice.get(f"/entries/{running}/edit").text) | {"start": start, "notes": f"Moved to {start}"}
+        assert alice.submit(f"/entries/{running}/edit", sent).status_code == 303
+        said = "It was saved, but takes time that is also in “Standup” 09:30 to 09:45"
+        assert (said in text_of(alice.get("/").text)) is is_said
+
+
 def test_of_a_running_entry_the_start_is_edited(as_user, add, rows):
     entry = add("alice", "2026-03-11 10:30", None, notes="Runs")
     alice = as_user("alice")

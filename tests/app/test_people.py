@@ -242,6 +242,84 @@ def test_a_timer_can_be_stopped_when_its_user_was_last_seen(noon, carol, as_user
     ]
 
 
+def stop_forms(html: str) -> str:
+    """The part of a person's page in which a timer is stopped."""
+    return html[html.index("<h2>Running timer") :].partition("</section>")[0]
+
+
+@pytest.mark.parametrize(
+    ("seen", "offers_seen"), [(None, False), ("2026-03-04 08:00", True), ("2026-03-04 08:00:01", False)]
+)
+def test_a_timer_ends_neither_now_nor_when_last_seen_where_that_is_longer_than_an_entry_may_be(
+    noon, carol, as_user, entry, migrated, cast, seen, offers_seen
+):
+    path, timer = f"/people/{cast['alice']}", entry("alice", "2026-02-25 08:00", None)
+    if seen:
+        as_user("alice")
+        migrated.execute("UPDATE sign_in_sessions SET last_seen_at = %s WHERE user_id = %s", seen, cast["alice"])
+    carol.submit(f"{path}/deactivate")
+    forms = stop_forms(carol.get(path).text)
+    assert "Stop now" not in forms and (", last seen" in forms) is offers_seen
+    for at in ["now", "", *([] if offers_seen else ["last seen"])]:
+        answer = carol.submit(f"{path}/timers/{timer}/stop", {"at": at})
+        assert answer.status_code == 409 and "One entry lasts at most 7 days." in answer.text
+    assert migrated.query("SELECT end_time FROM time_entries") == [(None,)]
+
+
+def test_a_timer_that_was_forgotten_for_weeks_ends_when_the_administrator_says(
+    noon, carol, entry, migrated, cast, read
+):
+    migrated.execute("UPDATE settings SET rounding_minutes = 15")
+    path, timer = f"/people/{cast['alice']}", entry("alice", "2026-02-25 08:00", None)
+    carol.submit(f"{path}/deactivate")
+    forms = stop_forms(carol.get(path).text)
+    assert 'value="2026-02-25T09:00"' in forms and 'value="Europe/Rome"' in forms
+    sent = {"at": "set", "end": "2026-02-25T17:20"}
+    assert carol.submit(f"{path}/timers/{timer}/stop", sent).status_code == 303
+    assert "The timer was stopped." in read(carol.get(path).text)
+    answer = carol.submit(f"{path}/timers/{timer}/stop", sent)
+    assert answer.status_code == 409 and "does not run any more" in answer.text
+    assert migrated.query("SELECT end_time, duration_seconds FROM time_entries") == [
+        (datetime(2026, 2, 25, 16, 20), (8 * 60 + 15) * 60)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [
+        ("2026-02-25T09:00", "It began at 09:00 on Wed 25 Feb: it ended after that."),
+        ("2026-03-11T13:01", "That is in the future."),
+        ("2026-03-04T09:01", "One entry lasts at most 7 days."),
+        ("", "Type a day and a time."),
+        ("nonsense", "Type a day and a time."),
+    ],
+)
+def test_an_end_that_cannot_be_is_told_beside_the_field_of_that_timer(
+    noon, carol, entry, migrated, cast, end, sentence
+):
+    path, timer, other = f"/people/{cast['alice']}", *(entry("alice", "2026-02-25 08:00", None) for _ in range(2))
+    answer = carol.submit(f"{path}/timers/{timer}/stop", {"at": "set", "end": end})
+    assert answer.status_code == 422
+    assert answer.text.count(sentence) == 1 and f'id="timer-{timer}-end-error"' in answer.text
+    assert f'id="timer-{other}-end"' in answer.text and (not end or f'value="{end}"' in answer.text)
+    assert migrated.query("SELECT end_time FROM time_entries") == [(None,)] * 2
+
+
+def test_an_end_of_a_timer_that_comes_twice_is_asked_about(as_user, entry, migrated, cast):
+    migrated.execute("UPDATE settings SET timezone = 'Europe/Rome'")
+    with time_machine.travel(datetime(2026, 10, 25, 8, tzinfo=UTC), tick=False):
+        carol, timer = as_user("carol"), entry("alice", "2026-10-24 20:00", None)
+        path = f"/people/{cast['alice']}/timers/{timer}/stop"
+        answer = carol.submit(path, {"at": "set", "end": "2026-10-25T02:30"})
+        assert answer.status_code == 422
+        assert "02:30 (first, summer time)" in answer.text and "02:30 (second, winter time)" in answer.text
+        # Meanwhile the settings have another time zone; the time is of the one in which it was asked for.
+        migrated.execute("UPDATE settings SET timezone = 'Asia/Tokyo'")
+        sent = {"at": "set", "end": "2026-10-25T02:30", "which": "second", "zone": "Europe/Rome"}
+        assert carol.submit(path, sent).status_code == 303
+    assert migrated.query("SELECT end_time FROM time_entries") == [(datetime(2026, 10, 25, 1, 30),)]
+
+
 def test_all_sessions_of_a_person_can_be_ended_but_not_the_one_that_asks(carol, as_user, migrated, cast):
     alice = [as_user("alice"), as_user("alice")]
     answer = carol.submit(f"/people/{cast['alice']}/sign-out")

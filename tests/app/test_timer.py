@@ -228,6 +228,16 @@ def test_billable_follows_the_project_where_no_script_sets_the_box(as_user, work
     assert rows("billable") == [(False,), (True,), (False,), (True,)]
 
 
+def test_a_start_that_was_refused_stays_billable_only_as_the_project_is(as_user, work, rows):
+    alice = as_user("alice")
+    typed = {"notes": "Post", "project": work["Office"], "billable": "y", "billable_default": "project"}
+    refused = alice.submit("/timer/start", once(**typed | {"tags": "y" * 501}))
+    sent = hidden_in(refused, "/timer/start")
+    assert alice.submit("/timer/start", sent | {"project": work["Office"], "billable": "y"}).status_code == 303
+    assert rows("billable") == [(False,)]
+    assert "billable_default" not in hidden_in(alice.get(f"/timer/edit/{rows('id')[0][0]}"), "/timer/edit")
+
+
 def test_a_task_brings_its_project_along(as_user, work, rows):
     as_user("alice").submit("/timer/start", once(task=work["Post"]))
     assert rows("project_id, task_id") == [(work["Office"], work["Post"])]
@@ -332,6 +342,20 @@ def test_editing_changes_what_runs_and_moves_its_start(as_user, work, rows):
         assert rows(columns) == [(*kept, datetime(2026, 3, 9, 9, 0, 20), None)], "the start was not touched"
         alice.submit(f"/timer/edit/{number}", fields | {"start": "2026-03-09T09:30"})
         assert rows(columns) == [(*kept, datetime(2026, 3, 9, 8, 30), None)]
+
+
+def test_a_start_that_is_moved_over_other_entries_names_them(as_user, rows, entry, read):
+    entry("alice", "2026-03-09 07:00", "2026-03-09 07:30", notes="Early")
+    entry("alice", "2026-03-09 08:00", "2026-03-09 08:45", notes="Standup")
+    with at("2026-03-09 09:00:20"):
+        alice = as_user("alice")
+        alice.submit("/timer/start", once(notes="Sketch"))
+        number = rows("id")[-1][0]
+    with at("2026-03-09 09:10"):
+        for start, names in (("10:00", None), ("09:50", None), ("09:30", "“Standup” 09:00 to 09:45")):
+            alice.submit(f"/timer/edit/{number}", {"notes": "Design", "start": f"2026-03-09T{start}"})
+            told = [line for line in read(alice.get("/").text) if "takes time" in line]
+            assert told == ([f"It was saved, but takes time that is also in {names}"] if names else [])
 
 
 def test_another_time_zone_in_the_settings_moves_no_start_that_was_shown_before(as_user, rows, migrated):
@@ -614,18 +638,88 @@ def test_a_timer_that_is_longer_than_an_entry_may_be_can_still_be_stopped(as_use
     assert rows("end_time, duration_seconds") == [(datetime(2026, 3, 2, 8), 86400)]
 
 
-def test_of_several_forgotten_timers_each_is_asked_about(as_user, rows, migrated):
+@pytest.fixture
+def several(as_user, migrated, rows):
+    """A browser of alice, in which two timers ask, and their ids: she may run several, and was away for hours."""
     migrated.execute("UPDATE settings SET single_active_timer = false")
     with at("2026-03-09 08:00"):
         alice = as_user("alice")
         for notes in ("One", "Two"):
             alice.submit("/timer/start", once(notes=notes))
     with at("2026-03-09 12:00"):
-        assert bar_of(alice.get("/")).count("It ran on while you were away") == 2
-        alice.submit("/timer/start", once(notes="Three"))
-        alice.submit("/timer/forgotten", once(entry=rows("id")[0][0], answer="now"))
-        assert bar_of(alice.get("/")).count("It ran on while you were away") == 1
-        assert "since 13:00" in bar_of(alice.get("/"))
+        yield alice, *(number for (number,) in rows("id"))
+
+
+def test_of_several_forgotten_timers_each_is_asked_about_before_another_starts(several, rows):
+    alice, *_ = several
+    assert bar_of(alice.get("/")).count("It ran on while you were away") == 2
+    assert "What are you working on?" not in bar_of(alice.get("/")), "answer first"
+    asked = alice.submit("/timer/start", once(notes="Three"))
+    assert asked.status_code == 409 and "what became of it: then “Three” starts" in asked.text
+    asked = alice.submit("/timer/forgotten", hidden_in(asked, "/timer/forgotten") | {"answer": "now"})
+    assert asked.status_code == 409 and "then “Three” starts" in asked.text
+    assert bar_of(alice.get("/")).count("It ran on while you were away") == 1
+    sent = hidden_in(asked, "/timer/forgotten") | {"answer": "set", "end": "2026-03-09T12:00"}
+    assert alice.submit("/timer/forgotten", sent).status_code == 303
+    assert rows("notes, end_time IS NULL") == [("One", False), ("Two", False), ("Three", True)]
+    assert "since 13:00" in bar_of(alice.get("/"))
+
+
+def test_several_forgotten_timers_are_kept_running_together_or_not_at_all(several, rows):
+    alice, one, _ = several
+    page = bar_of(alice.get("/"))
+    assert page.count("Keep all of them running") == 2 and "Keep it running" not in page
+    answer = alice.submit("/timer/forgotten", once(entry=one, answer="keep"))
+    assert answer.status_code == 409
+    assert "It ran on while you were away" in answer.text and "Keep all of them running" in answer.text
+    assert bar_of(alice.get("/")).count("It ran on while you were away") == 2
+    assert alice.submit("/timer/forgotten", once(entry=one, answer="keep all")).status_code == 303
+    assert "It ran on while you were away" not in bar_of(alice.get("/"))
+    assert rows("end_time") == [(None,), (None,)]
+
+
+def test_the_last_of_several_forgotten_timers_is_kept_alone(several, rows):
+    alice, one, two = several
+    alice.submit("/timer/forgotten", once(entry=two, answer="now"))
+    assert "Keep it running" in bar_of(alice.get("/"))
+    alice.submit("/timer/forgotten", once(entry=one, answer="keep"))
+    assert "since 09:00 4:00" in bar_of(alice.get("/"))
+    assert rows("end_time IS NULL") == [(True,), (False,)]
+
+
+@pytest.mark.parametrize("answer", ["keep", "keep all"])
+def test_what_was_typed_starts_beside_what_is_kept_where_several_may_run(several, rows, answer):
+    alice, *_ = several
+    asked = alice.submit("/timer/start", once(notes="Three"))
+    if answer == "keep":
+        asked = alice.submit("/timer/forgotten", hidden_in(asked, "/timer/forgotten") | {"answer": "now"})
+    sent = hidden_in(asked, "/timer/forgotten") | {"answer": answer}
+    assert f'value="{answer}"' in asked.text
+    assert alice.submit("/timer/forgotten", sent).status_code == 303
+    assert rows("notes, end_time IS NULL") == [("One", True), ("Two", answer == "keep all"), ("Three", True)]
+    assert "It ran on while you were away" not in bar_of(alice.get("/"))
+
+
+def test_where_one_may_run_nothing_is_kept_beside_what_was_typed(forgotten, rows):
+    asked = forgotten.submit("/timer/start", once(notes="Next"))
+    sent = hidden_in(asked, "/timer/forgotten") | {"answer": "keep"}
+    again = forgotten.submit("/timer/forgotten", sent)
+    assert again.status_code == 409 and 'name="notes" value="Next"' in again.text
+    assert QUESTION in bar_of(forgotten.get("/"))
+    assert rows("notes, end_time") == [("Sketch", None)]
+
+
+def test_beside_a_timer_that_is_too_long_none_is_kept_before_that_has_ended(several, rows, entry):
+    alice, one, _ = several
+    long = entry("alice", "2026-03-01 08:00", None, notes="Long")
+    page = bar_of(alice.get("/"))
+    assert "longer than an entry may be" in page and "of them running" not in page
+    assert page.count("To keep it running, answer for the others first.") == 2
+    for answer in ("keep", "keep all"):
+        assert alice.submit("/timer/forgotten", once(entry=one, answer=answer)).status_code == 409
+    assert bar_of(alice.get("/")).count("Is it still right?") == 2
+    alice.submit("/timer/forgotten", once(entry=long, answer="set", end="2026-03-01T17:00"))
+    assert bar_of(alice.get("/")).count("Keep all of them running") == 2
 
 
 # --- What it costs ---

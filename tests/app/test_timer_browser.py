@@ -190,3 +190,25 @@ def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated
     assert page.get_by_text("It ran on while you were away").is_visible() and fits(page)
     page.get_by_role("button", name="Stop at").click()
     assert page.get_by_text("Stopped “Second” after 1:").is_visible()
+
+
+def test_an_administrator_ends_the_timer_of_another_on_a_phone_without_javascript(open_page, migrated, cast):
+    migrated.execute("UPDATE settings SET timezone = 'UTC'")
+    for days in (1, 14):
+        migrated.execute(
+            "INSERT INTO time_entries (user_id, start_time, notes) "
+            "VALUES (%s, timezone('utc', now()) - make_interval(days => %s), repeat('maximiliane ', 10))",
+            cast["alice"], days,
+        )  # fmt: skip
+    page = open_page("carol", f"/people/{cast['alice']}", viewport=PHONE, java_script_enabled=False)
+    assert page.get_by_role("button", name="Stop now").count() == 1 and fits(page)
+    end = page.get_by_label("It ended at", exact=True)
+    begun = datetime.fromisoformat(end.input_value())
+    page.get_by_role("button", name="Set").first.click()
+    assert page.get_by_text("it ended after that.").is_visible() and fits(page)
+    end.fill(f"{begun + timedelta(hours=8):%Y-%m-%dT%H:%M}")
+    page.get_by_role("button", name="Set").first.click()
+    assert page.get_by_text("The timer was stopped.").is_visible()
+    assert migrated.query("SELECT end_time FROM time_entries WHERE end_time IS NOT NULL") == [
+        (begun + timedelta(hours=8),)
+    ]
