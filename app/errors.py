@@ -19,10 +19,13 @@ ADVICE = {
     404: "There is nothing at this address. Look for a slip in it, or go on from the front page.",
     405: "This address does not take that kind of request. Go on from the front page.",
     413: "That is larger than anything that can be sent here. An image may have 2 MB.",
-    422: "The database does not know one of the characters. Go back, write it in another way and send it once more.",
+    422: "The database does not know one of the characters. Write it in another way and send it once more.",
     500: "Something broke on our side and was written to the log. If it goes on, tell your administrator.",
     503: "The database cannot be reached. Try again in a moment; this page comes back as soon as it does.",
 }
+
+# Fields that forms fill in by themselves, as they do those that begin with was-.
+UNTYPED = frozenset(["activity", "billable_default", "entry", "next", "then", "token", "version", "zone"])
 
 # No form of ours is larger; more is refused before it is read. The largest upload, and what a form adds to it.
 LARGEST_REQUEST = 3 * 1024 * 1024
@@ -51,15 +54,24 @@ class Typed(NamedTuple):
     fields: list[tuple[str, str]]
     secrets: list[str]  # names of fields that have to be typed again: a page shows no password
     files: list[str]
+    refused: list[tuple[str, str]]  # fields that have to be typed in another way
 
     @property
     def shown(self) -> list[tuple[str, str]]:
         """What somebody typed, without what only the form itself knows, under names that can be read."""
-        return [
-            (name.replace("_", " ").replace("-", " ").capitalize(), value)
-            for name, value in self.fields
-            if value.strip() and name != "token"
-        ]
+        return [(self.label(name), value) for name, value in self.fields if _is_typed(name, value)]
+
+    def label(self, name: str) -> str:
+        return name.replace("_", " ").replace("-", " ").capitalize()
+
+    def without_other_than_ascii(self) -> "Typed":
+        """Return it with those fields refused that may have a character which an encoding lacks."""
+        refused = [field for field in self.fields if _is_typed(*field) and not field[1].isascii()]
+        return self._replace(fields=[field for field in self.fields if field not in refused], refused=refused)
+
+
+def _is_typed(name: str, value: str) -> bool:
+    return bool(value.strip()) and name not in UNTYPED and not name.startswith("was-")
 
 
 def _http_error(error: HTTPException, typed: Typed | None = None) -> Response:
@@ -95,12 +107,14 @@ def _typed() -> Typed | None:
         [(name, value) for name, value in fields if name not in secret],
         secret,
         list(request.files),
+        [],
     )
 
 
 def _unknown_character(error: psycopg2.DataError) -> Response:
     """Somebody typed what the encoding of the database does not have, such as an emoji where it is LATIN1."""
-    return _http_error(UnprocessableEntity())
+    typed = _typed()
+    return _http_error(UnprocessableEntity(), typed and typed.without_other_than_ascii())
 
 
 def _database_away(error: db.DatabaseAwayError) -> Response:

@@ -25,8 +25,9 @@ from itsdangerous import URLSafeTimedSerializer
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app import create_app  # noqa: E402
+from app import create_app, db  # noqa: E402
 from app.queries import sessions  # noqa: E402
+from startup.connection import connect  # noqa: E402
 
 PORT = 18081
 PEOPLE = 16
@@ -47,6 +48,7 @@ def main() -> None:
         carol = people[0]
         page = carol.get("/")
         show("timer page, before compression", len(page) / 1024, "KiB", 50)
+        show("timer page, with BEGIN and COMMIT", statements_of_timer_page(url, secret, carol), "statements", 8)
         show("timer page, p95 of 16 people", p95(lambda person: person.timed("GET", "/"), people), "ms", 50)
         show("start and stop, p95 of 16 people", p95(start_or_stop, people), "ms", 30)
         today = datetime.now(UTC).date()
@@ -83,11 +85,40 @@ def wait_until_served() -> None:
                 time.sleep(0.05)
 
 
+class CountingCursor(psycopg2.extensions.cursor):
+    """A cursor that counts what all of them send."""
+
+    sent = 0
+
+    def execute(self, query, vars=None):
+        CountingCursor.sent += 1
+        return super().execute(query, vars)
+
+
+def statements_of_timer_page(url: str, secret: str, person: "Person") -> int:
+    """Return how many statements the page sends, BEGIN and COMMIT among them, from an app in this process."""
+
+    def counting(conninfo: str):
+        made = connect(conninfo)
+        made.cursor_factory = CountingCursor
+        return made
+
+    db.connect = counting
+    client = create_app({"DATABASE_URL": url, "SECRET_KEY": secret}).test_client()
+    client.set_cookie("session", person.cookie)
+    for _ in range(2):  # the first one makes the connection and keeps the figures of the day
+        CountingCursor.sent = 0
+        answer = client.get("/")
+        if answer.status_code != 200:
+            sys.exit(f"bench: GET / answered {answer.status_code}")
+    return CountingCursor.sent
+
+
 class Person:
     """A browser in which somebody is signed in, on a connection that is kept as far as the server keeps it."""
 
     def __init__(self, cookie: str, csrf_token: str):
-        self._cookie, self._csrf_token = cookie, csrf_token
+        self.cookie, self._csrf_token = cookie, csrf_token
         self.running: str | None = None
 
     def get(self, path: str) -> bytes:
@@ -104,7 +135,7 @@ class Person:
 
     def _ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)) as connection:
-            headers = {"Cookie": f"session={self._cookie}", "Content-Type": "application/x-www-form-urlencoded"}
+            headers = {"Cookie": f"session={self.cookie}", "Content-Type": "application/x-www-form-urlencoded"}
             connection.request(method, path, urllib.parse.urlencode(fields) if fields else None, headers)
             answer = connection.getresponse()
             body = answer.read()

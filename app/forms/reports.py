@@ -125,7 +125,9 @@ class ReportForm(Form):
     user = RowField("Person")
     project = RowField("Project")
     client = StringField(
-        "Client", [Length(max=200, message="Names of clients have 200 characters at most."), NoControlCharacters()]
+        "Client",
+        [Length(max=200, message="Names of clients have 200 characters at most."), NoControlCharacters()],
+        filters=[lambda typed: (typed or "").strip(" ")],  # as queries.reports compares it
     )
     task = RowField("Task")
     tag = StringField("Tags", [Length(max=500, message="Tags have 500 characters at most."), NoControlCharacters()])

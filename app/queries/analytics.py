@@ -4,11 +4,14 @@ from datetime import date, datetime
 
 from psycopg2.extensions import cursor as Cursor
 
+# Of so many tables, the biggest ones, the size is kept. A name has 63 bytes at most, so the column takes it.
+MOST_TABLES = 5
+
 
 def keep_figures_of(cursor: Cursor, day: date, before: datetime, until: datetime) -> None:
     """Keep the figures of `day` unless somebody did; `before` and `until` are the instants of the day before it.
 
-    The size and the cache hit rate are those of this moment, the others of the day before. Times are UTC, no zone.
+    The sizes and the cache hit rate are those of this moment, the others of the day before. Times are UTC, no zone.
     """
     cursor.execute(
         """
@@ -24,6 +27,13 @@ def keep_figures_of(cursor: Cursor, day: date, before: datetime, until: datetime
                 round((100.0 * blks_hit / nullif(blks_hit + blks_read, 0))::numeric, 2) AS hit_rate
             FROM pg_stat_database
             WHERE datname = current_database()
+        ),
+        biggest AS (
+            SELECT relname, pg_total_relation_size(oid) AS bytes
+            FROM pg_class
+            WHERE relkind = 'r' AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'users'::regclass)
+            ORDER BY bytes DESC NULLS LAST, relname
+            LIMIT %(tables)s
         )
         INSERT INTO analytics (day, metric, value)
         SELECT %(day)s, metric, value
@@ -38,9 +48,13 @@ def keep_figures_of(cursor: Cursor, day: date, before: datetime, until: datetime
                 ('time entries of the day before', entries)
         ) AS figures (metric, value)
         WHERE value IS NOT NULL
+        UNION ALL
+        SELECT %(day)s, 'size of ' || relname || ' in bytes', bytes
+        FROM biggest
+        WHERE bytes IS NOT NULL
         ON CONFLICT DO NOTHING
         """,
-        {"day": day, "before": before, "until": until},
+        {"day": day, "before": before, "until": until, "tables": MOST_TABLES},
     )
 
 

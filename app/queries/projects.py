@@ -166,6 +166,7 @@ class Usage(NamedTuple):
     """What keeps a project from being deleted."""
 
     entries: bool
+    deleted_entries: bool
     tasks: bool
     invoices: bool
 
@@ -245,10 +246,14 @@ def set_status(cursor: Cursor, project_id: int, status: str) -> bool:
 
 
 def usage(cursor: Cursor, project_id: int) -> Usage:
-    """Return what refers to the project. Deleting it would delete all of that, so it is archived instead."""
+    """Return what refers to the project. Deleting it would delete all of that, so it is archived instead.
+
+    Deleted entries are kept for good and may come back, so they hold it as long.
+    """
     cursor.execute(
         """
         SELECT EXISTS (SELECT FROM time_entries WHERE project_id = %(id)s),
+            EXISTS (SELECT FROM deleted_time_entries WHERE entry ->> 'project_id' = %(id)s::text),
             EXISTS (SELECT FROM tasks WHERE project_id = %(id)s),
             EXISTS (SELECT FROM invoices WHERE project_id = %(id)s)
         """,

@@ -16,23 +16,32 @@ MOST_CHOICES = 300
 # How many rows of an export are in memory at a time.
 EXPORTED_AT_ONCE = 1000
 
-# The trimmed tags of an entry, each once. What is not asked of the entries is folded away before the query is planned,
-# so that a sum which needs no notes and no tags never leaves the index.
+# The parts of an entry's tags; and the tags, each once whatever its case, as it is compared and as it is shown. What is
+# not asked of the entries is folded away before the query is planned, so that a sum which needs no notes and no tags
+# never leaves the index.
+PARTS = sql.SQL(r"(SELECT btrim(part, E' \t\r\n') AS tag FROM unnest(string_to_array(tags, ',')) AS part)")
 TAGS = sql.SQL(
-    r"""(
-        SELECT DISTINCT btrim(part, E' \t\r\n') AS tag
-        FROM unnest(string_to_array(tags, ',')) AS part
-        WHERE btrim(part, E' \t\r\n') <> ''
+    """(
+        SELECT lower(tag) AS folded, min(tag) AS spelling
+        FROM {parts} AS parts
+        WHERE tag <> ''
+        GROUP BY 1
     )"""
-)
+).format(parts=PARTS)
 MATCHING = sql.SQL(
     """
     (%(user)s::integer IS NULL OR user_id = %(user)s)
     AND (%(project)s::integer IS NULL OR project_id = %(project)s)
     AND (%(task)s::integer IS NULL OR task_id = %(task)s)
-    AND (%(client)s::text IS NULL OR project_id IN (SELECT id FROM projects WHERE btrim(client) = %(client)s))
+    AND (%(client)s::text IS NULL OR project_id IN (
+        SELECT id FROM projects WHERE lower(btrim(client)) = lower(%(client)s)
+    ))
     AND (%(billable)s::boolean IS NULL OR billable = %(billable)s)
-    AND (%(tags)s::text[] = '{{}}' OR %(tags)s::text[] <@ ARRAY {tags})
+    AND (
+        %(tags)s::text[] = '{{}}'
+        OR ARRAY (SELECT lower(tag) FROM unnest(%(tags)s::text[]) AS tag)
+            <@ ARRAY (SELECT lower(tag) FROM {parts} AS parts)
+    )
     AND (NOT %(without_user)s OR user_id IS NULL)
     AND (NOT %(without_project)s OR project_id IS NULL)
     AND (NOT %(without_task)s OR task_id IS NULL)
@@ -40,22 +49,39 @@ MATCHING = sql.SQL(
         NOT %(without_client)s OR project_id IS NULL
         OR project_id IN (SELECT id FROM projects WHERE btrim(client) = '')
     )
-    AND (NOT %(without_tag)s OR NOT EXISTS {tags})
+    AND (NOT %(without_tag)s OR NOT EXISTS (SELECT FROM {parts} AS parts WHERE tag <> ''))
     """
-).format(tags=TAGS)
+).format(parts=PARTS)
 
 # For each kind of rows: what the entries are grouped by, from where else the key of the row comes, and that key. Tags
-# are split after the sum: there are far fewer different texts of tags than entries.
+# are split after the sum: there are far fewer different texts of tags than entries. Tags and clients of which only the
+# case differs are one row, under one of their spellings.
 GROUPINGS = {
     "none": ("NULL::integer", "", "sums.key"),
     "user": ("user_id", "", "sums.key"),
     "project": ("NULL::integer", "", "sums.project_id"),
-    "client": ("NULL::integer", "", "btrim(coalesce(client, ''))"),
+    "client": (
+        "NULL::integer",
+        """
+        LEFT JOIN (
+            SELECT lower(btrim(client)) AS folded, min(btrim(client)) AS spelling FROM projects GROUP BY 1
+        ) AS clients ON clients.folded = lower(btrim(client))
+        """,
+        "coalesce(spelling, '')",
+    ),
     "task": ("task_id", "", "sums.key"),
     "tag": (
         "tags",
-        "LEFT JOIN LATERAL (SELECT sums.key AS tags) AS text ON true LEFT JOIN LATERAL {tags} AS tag ON true",
-        "tag",
+        """
+        LEFT JOIN LATERAL (SELECT sums.key AS tags) AS text ON true LEFT JOIN LATERAL {tags} AS own ON true
+        LEFT JOIN (
+            SELECT folded, min(spelling) AS spelling
+            FROM (SELECT DISTINCT key AS tags FROM sums) AS texts
+            CROSS JOIN LATERAL {tags} AS own
+            GROUP BY 1
+        ) AS spelt ON spelt.folded = own.folded
+        """,
+        "spelt.spelling",
     ),
 }
 

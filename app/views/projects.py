@@ -224,7 +224,7 @@ def delete(project_id: int) -> ResponseReturnValue:
         if not any(usage):
             projects.delete(cursor, project_id)
     if any(usage):
-        held = " and ".join(name for name, is_there in usage._asdict().items() if is_there)
+        held = " and ".join(name.replace("_", " ") for name, is_there in usage._asdict().items() if is_there)
         return _project_page(found, f"It has {held}, so it cannot be deleted. Archive it instead."), 409
     flash(f"{found.name} is deleted.")
     return redirect(url_for("projects.page"), 303)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, abort, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
-from app import billing, charts, csv_export, db, formats, headers, reporting, security
+from app import billing, charts, csv_export, db, formats, headers, reporting, security, tags
 from app.forms.reports import ReportForm
 from app.queries import reports
 from app.reporting import Bucket, Row, Selection
@@ -339,7 +339,7 @@ def _chips(asked: Asked) -> list[str]:
     ):
         found += [choice.name for choice in choices if choice.id == chosen]
     found += [selection.client] if selection.client else []
-    found += list(selection.tags)
+    found += tags.split(",".join(selection.tags))
     found += [f"no {reporting.ROWS[name].lower()}" for name in sorted(selection.without)]
     if selection.billable is not None:
         found.append("billable" if selection.billable else "not billable")

@@ -45,7 +45,7 @@ def page() -> str:
     )
 
 
-@blueprint.get("/chart/<metric>.svg")
+@blueprint.get("/chart/<path:metric>.svg")
 @security.for_admins
 def chart(metric: str) -> Response:
     """Draw the figures of one metric over the last days."""

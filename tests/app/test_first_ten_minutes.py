@@ -29,19 +29,24 @@ WEEK = [
 
 @pytest.fixture
 def new_page(chromium, serve, migrated):
-    """Return a function that opens a page in a new browser. What the browser complains about fails the test."""
-    served, complaints = serve(migrated.url), []
+    """Return a function that opens a page in a new browser.
+
+    What the browser complains about fails the test, and so does a request to another host.
+    """
+    served, complaints, asked = serve(migrated.url), [], []
     with contextlib.ExitStack() as stack:
 
         def opened(path: str, **context: Any) -> Any:
             page = stack.enter_context(contextlib.closing(chromium.new_context(**context))).new_page()
             page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
             page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("request", lambda request: asked.append(request.url))
             page.goto(served.url + path)
             return page
 
         yield opened
     assert complaints == []
+    assert asked and [url for url in asked if not url.startswith((served.url + "/", "data:", "blob:"))] == []
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ def test_it_ends_well_on_sigterm(serve):
 
 @pytest.fixture
 def as_alice(migrated, cast):
-    """Return a function that sends a form to the served app as alice's browser does, and gives status and body."""
+    """Return a function that asks the served app as alice's browser does, by a form, and gives status and body."""
     app = create_app({"DATABASE_URL": migrated.url, **SECRET})
     with contextlib.closing(migrated.connect()) as connection, connection.cursor() as cursor:
         now = datetime.now(UTC).replace(tzinfo=None)
@@ -52,11 +53,11 @@ def as_alice(migrated, cast):
     cookie = app.session_interface.get_signing_serializer(app).dumps(content)
     csrf_token = URLSafeTimedSerializer(SECRET["SECRET_KEY"], salt="wtf-csrf-token").dumps("raw")
 
-    def send(served, path: str, **fields: str) -> tuple[int, str]:
+    def send(served, path: str, method: str = "POST", **fields: str) -> tuple[int, str]:
         place = urlsplit(served.url)
         with contextlib.closing(http.client.HTTPConnection(place.hostname, place.port, timeout=30)) as connection:
             headers = {"Cookie": f"session={cookie}", "Content-Type": "application/x-www-form-urlencoded"}
-            connection.request("POST", path, urlencode({"csrf_token": csrf_token, **fields}), headers)
+            connection.request(method, path, urlencode({"csrf_token": csrf_token, **fields}), headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
 
@@ -151,18 +152,57 @@ def test_it_recovers_from_a_restart_of_the_database_without_new_workers(serve, t
         assert served.workers(1) == workers
 
 
+@pytest.mark.only_pg("pg18")
+@pytest.mark.needs("linux")
+def test_the_figures_of_a_day_are_kept_and_no_socket_leaves(serve, migrated, as_alice):
+    migrated.execute("UPDATE settings SET allow_analytics = true")
+    served = serve(migrated.url, **SECRET, WEB_CONCURRENCY="1")
+    [worker] = served.workers(1)
+    port, seen = urlsplit(served.url).port, set()
+    ours = {f"0100007F:{migrated.server.port:04X}"}
+
+    def is_expected(local: str, remote: str) -> bool:
+        return local.endswith(f":{port:04X}") or remote in ours
+
+    def watch(done: threading.Event) -> None:
+        while not done.is_set():
+            seen.update(sockets(worker).values())
+
+    paths = ("/", "/profile", "/week", "/projects", "/tasks", "/reports", "/reports/chart.svg", "/reports.csv")
+    done = threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        watching = pool.submit(watch, done)
+        try:
+            assert [as_alice(served, path, method="GET")[0] for path in paths] == [200] * len(paths)
+            form = {"day": "2026-03-09", "start": "10:00", "end": "11:00", "notes": "kept here"}
+            assert as_alice(served, "/entries", **form)[0] == 303
+        finally:
+            done.set()
+            watching.result(30)
+    [(kept,)] = migrated.query("SELECT count(*) FROM analytics WHERE day = timezone('utc', now())::date")
+    assert kept > 5
+    seen.update(sockets(worker).values())
+    assert ours & {remote for _, remote in seen}, "the connection to the database was not seen"
+    assert [socket for socket in seen if not is_expected(*socket)] == []
+
+
 def postgres_sockets(pid: int, port: int) -> set[str]:
     """Return the inodes of a process's TCP connections to this port of 127.0.0.1."""
-    connections = set()
-    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
-        _, _, remote, _, _, _, _, _, _, inode, *_ = line.split()
-        if remote == f"0100007F:{port:04X}":
-            connections.add(inode)
+    return {inode for inode, (_, remote) in sockets(pid).items() if remote == f"0100007F:{port:04X}"}
+
+
+def sockets(pid: int) -> dict[str, tuple[str, str]]:
+    """Return a process's sockets of TCP and UDP: inode -> local and remote address, in the kernel's notation."""
+    known = {}
+    for protocol in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/{pid}/net/{protocol}").read_text().splitlines()[1:]:
+            _, local, remote, _, _, _, _, _, _, inode, *_ = line.split()
+            known[inode] = local, remote
     opened = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
             opened.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
-    return connections & opened
+    return {inode: addresses for inode, addresses in known.items() if inode in opened}
 
 
 def test_a_database_that_is_gone_as_the_app_is_loaded_is_one_line_and_5():

@@ -338,6 +338,19 @@ def test_a_project_with_entries_tasks_or_invoices_is_not_deleted(as_user, migrat
     assert migrated.query("SELECT count(*) FROM projects WHERE id >= 20") == [(3,)]
 
 
+def test_a_project_whose_deleted_entry_may_come_back_is_not_deleted(as_user, migrated, cast, shop):
+    entry = spend(migrated, cast["alice"], "2026-03-02 08:00", 20)
+    carol = as_user("carol")
+    assert carol.submit(f"/entries/{entry}/delete").status_code == 303
+    assert migrated.query("SELECT count(*) FROM time_entries WHERE project_id = 20") == [(0,)]
+    assert "Delete the project" not in carol.get("/projects/20/edit").text
+    answer = carol.submit("/projects/20/delete")
+    assert answer.status_code == 409
+    assert "It has deleted entries, so it cannot be deleted. Archive it instead." in answer.text
+    assert carol.submit(f"/entries/{entry}/restore").status_code == 303
+    assert migrated.query("SELECT count(*) FROM time_entries WHERE project_id = 20") == [(1,)]
+
+
 def test_a_project_to_which_nothing_belongs_is_deleted(as_user, migrated, shop):
     carol = as_user("carol")
     assert "Delete the project" in carol.get("/projects/20/edit").text

@@ -315,6 +315,34 @@ def test_hostile_names_are_shown_as_they_are_and_lead_to_their_entries(as_user, 
                 assert listed(browser, address)[1] == text
 
 
+def test_spellings_of_a_tag_or_a_client_are_one_row_that_leads_to_all_its_entries(as_user, migrated, cast, read):
+    migrated.execute("INSERT INTO projects (name, client) VALUES ('Website', 'Acme'), ('Shop', ' ACME')")
+    for project, tags in (("Website", "Design"), ("Shop", "design, DESIGN"), ("Shop", "Übung"), ("Website", "übung,x")):
+        migrated.execute(
+            """
+            INSERT INTO time_entries (user_id, project_id, start_time, end_time, tags)
+            SELECT %s, id, '2026-03-02 08:00', '2026-03-02 09:00', %s FROM projects WHERE name = %s
+            """,
+            cast["bob"],
+            tags,
+            project,
+        )
+    browser = as_user("bob")
+    for rows, found in (
+        ("tag", {"DESIGN | 2:00 | 2:00 | –", "Übung | 2:00 | 2:00 | –", "x | 1:00 | 1:00 | –"}),
+        ("client", {"ACME | 4:00 | 4:00 | –"}),
+    ):
+        html = browser.get(f"{PAGE}?rows={rows}&columns=none").text
+        assert {line for line in read(html) if re.match("(?i)design|übung|x|acme", line)} == found
+        assert "Total | 4:00 | 4:00 | –" in read(html)
+        for address, text in links(html):
+            assert listed(browser, address)[1] == text, address
+    for query in ("tag=deSIGN", "tag=design,Design", "tag=ÜBUNG", "client=%20acme%20&tag=%20Design%20"):
+        assert listed(browser, f"/reports/entries?from=2026-03-02&to=2026-03-02&{query}")[1] == "2:00"
+        assert browser.get(f"/reports.csv?from=2026-03-02&to=2026-03-02&{query}").data.count(b"\r\n") == 3
+    assert 'value="Acme"' in browser.get(f"{PAGE}?client=%20Acme%20").text
+
+
 def test_long_lists_have_pages(as_user, work, cast, migrated):
     migrated.execute(
         """

@@ -24,9 +24,9 @@ CHANGES = {
     "Europe/Rome": [date(2026, 3, 29), date(2026, 10, 25)],
     "Africa/Cairo": [date(2026, 4, 24), date(2026, 10, 30)],
 }
-TAGS = ["", None, "a", "a, b", " b ,a,,a", "c", ",", "é b"]
+TAGS = ["", None, "a", "a, b", " b ,A,,a", "c", ",", "é b", "É B,C"]
 RATES = {1: Decimal("80"), 2: Decimal("33.33"), 3: None, 4: Decimal("0.30")}
-CLIENTS = {1: "Acme", 2: "Acme ", 3: "", 4: "Bloom"}
+CLIENTS = {1: "Acme", 2: "ACME ", 3: "", 4: "Bloom"}
 AT = datetime(2026, 11, 1, 12)
 
 entries = st.fixed_dictionaries(
@@ -58,12 +58,16 @@ def stored(zone: ZoneInfo, entry: dict) -> dict:
 
 
 def keys(entry: dict, rows: str) -> list:
-    """The rows in which the entry counts."""
+    """The rows in which the entry counts, as they are told apart."""
     if rows == "tag":
-        return sorted({tag.strip() for tag in (entry["tags"] or "").split(",")} - {""}) or [None]
+        return sorted({folded(tag) for tag in (entry["tags"] or "").split(",")} - {""}) or [None]
     if rows == "client":
-        return [CLIENTS.get(entry["project"], "").strip()]
+        return [folded(CLIENTS.get(entry["project"], ""))]
     return [{"user": entry["user"], "project": entry["project"], "task": None, "none": None}[rows]]
+
+
+def folded(key: object) -> object:
+    return key.strip().lower() if isinstance(key, str) else key
 
 
 def unit_of(day: date, unit: str, first: date) -> object:
@@ -127,14 +131,16 @@ def test_totals_are_the_sums_of_their_parts_by_day_week_and_month(totals_databas
             for entry in within:
                 for key in keys(entry, by):
                     expected[key, unit_of(entry["day"], unit, days.first), entry["billable"]] += entry["minutes"]
+            assert len({folded(row.key) for row in found}) == len(found)
             for row in found:
-                mine = [entry for entry in within if row.key in keys(entry, by)]
+                key = folded(row.key)
+                mine = [entry for entry in within if key in keys(entry, by)]
                 assert row.total.minutes == sum(figure.minutes for figure in row.cells.values())
                 assert row.total.entries == len(mine)
                 assert row.amount == earned(mine)
                 for number, figure in row.cells.items():
                     where = unit_of(columns[number - 1].first, unit, days.first)
-                    assert figure.minutes == expected[row.key, where, True] + expected[row.key, where, False]
+                    assert figure.minutes == expected[key, where, True] + expected[key, where, False]
             assert sum(row.total.minutes for row in found) == sum(expected.values())
             if by != "tag":
                 assert reporting.total_of(found).total == (sum(entry["minutes"] for entry in within), len(within))

@@ -1,7 +1,9 @@
 """The system page, for administrators."""
 
 import contextlib
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 import time_machine
@@ -93,6 +95,24 @@ def test_the_figures_of_the_days_are_drawn(as_user, migrated):
     assert carol.get("/system/chart/nothing.svg").status_code == 404
 
 
+def test_a_table_that_is_among_the_biggest_on_some_days_only_is_drawn_with_the_last_of_them(as_user, migrated, read):
+    migrated.execute(
+        """
+        INSERT INTO analytics (day, metric, value)
+        SELECT current_date - n, 'size of time_entries in bytes', 3145728 + n FROM generate_series(0, 9) AS n
+        UNION ALL SELECT current_date - 5, 'size of its/own in bytes', 2097152
+        """
+    )
+    carol = as_user("carol")
+    html = carol.get("/system").text
+    captions = [" ".join(caption.split()) for caption in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL)]
+    before = (datetime.now(UTC) - timedelta(days=5)).date()
+    assert captions[0] == f"Size of its/own in bytes: 2.0 MiB on {before}"
+    assert "Size of time_entries in bytes: 3.0 MiB" in captions
+    for address in re.findall(r'src="(/system/chart/size[^"]*)"', html):
+        assert carol.get(unescape(address)).data.count(b"<svg") == 1
+
+
 class TestFiguresOfTheDay:
     def figures(self, migrated) -> dict:
         return {
@@ -115,12 +135,21 @@ class TestFiguresOfTheDay:
             assert first["2026-03-25", "time entries of the day before"] == 3
             assert first["2026-03-25", "people who tracked time the day before"] == 2
             assert first["2026-03-25", "database size in bytes"] > 1_000_000
+            sizes = {metric: value for (_, metric), value in first.items() if metric.startswith("size of ")}
+            assert len(sizes) == 5
+            assert sizes["size of time_entries in bytes"] > 8192
             migrated.execute("INSERT INTO time_entries (user_id, start_time) VALUES (3, '2026-03-24 12:00')")
             alice.get("/profile")
             assert self.figures(migrated) == first
             clock.shift(timedelta(hours=12))
             alice.get("/profile")
             assert {day for day, _ in self.figures(migrated)} == {"2026-03-25", "2026-03-26"}
+
+    def test_the_longest_name_of_a_table_fits(self, as_user, migrated):
+        name = "a" * 63
+        migrated.execute(f"CREATE TABLE {name} AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
+        as_user("alice").get("/profile")
+        assert f"size of {name} in bytes" in {metric for _, metric in self.figures(migrated)}
 
     def test_another_worker_finds_them_kept(self, app, as_user, migrated):
         from app import create_app

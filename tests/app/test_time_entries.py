@@ -1,7 +1,9 @@
 """The queries of entries: what overlaps, and what a change leaves behind."""
 
 import contextlib
+import re
 from datetime import datetime, timedelta
+from html import unescape
 
 import pytest
 
@@ -121,3 +123,64 @@ def test_a_page_that_cannot_reach_the_database_while_saving_says_so_and_writes_n
         assert alice.submit("/entries", sent).status_code == 503
     assert alice.submit("/entries", sent).status_code == 303
     assert migrated.query("SELECT notes FROM time_entries") == [("typed",)]
+
+
+def shown_on(html: str) -> dict[str, str]:
+    """What an error page lists as typed."""
+    listed = html.partition('<dl class="typed">')[2].partition("</dl>")[0]
+    return dict(re.findall(r"<dt>(.*)</dt>\s*<dd>(.*)</dd>", listed))
+
+
+def fields_of(html: str) -> dict[str, str]:
+    """What the form of an error page would send."""
+    form = html.partition('class="stacked"')[2].partition("</form>")[0]
+    hidden = re.findall(r'name="([^"]*)" value="([^"]*)"', form)
+    return {name: unescape(value) for name, value in [*hidden, *re.findall(r'name="([^"]*)">([^<]*)</textarea>', form)]}
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "shown"),
+    [
+        (
+            "/entries",
+            {"notes": "typed", "start": "10:00", "billable_default": "project", "token": "t", "version": "v"},
+            {"Notes": "typed", "Start": "10:00"},
+        ),
+        ("/timer/forgotten", {"entry": "7", "activity": "2026-03-11T09:00:00", "end": "11:00"}, {"End": "11:00"}),
+        ("/week/2026-03-09", {"cell-1--0": "1:30", "was-cell-1--0": "45", "then": "row"}, {"Cell 1  0": "1:30"}),
+    ],
+)
+def test_what_nobody_typed_is_kept_but_not_shown_while_the_database_is_away(
+    as_user, migrated, close_database, path, sent, shown
+):
+    alice = as_user("alice")
+    sent |= {"next": "/", "zone": "Europe/Rome"}
+    with close_database(migrated):
+        html = alice.submit(path, sent).text
+    assert shown_on(html) == shown
+    assert fields_of(html).items() >= sent.items()
+
+
+def test_what_has_a_character_that_the_database_lacks_is_not_lost(as_user, migrated):
+    migrated.execute(
+        """
+        CREATE FUNCTION of_latin1() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN PERFORM convert_to(NEW.notes, ''LATIN1''); RETURN NEW; END';
+        CREATE TRIGGER of_latin1 BEFORE INSERT ON time_entries FOR EACH ROW EXECUTE FUNCTION of_latin1()
+        """
+    )
+    alice = as_user("alice")
+    sent = {"day": "2026-03-11", "start": "10:00", "end": "11:00", "notes": "Tea \N{HOT BEVERAGE}", "tags": "tea"}
+    answer = alice.submit("/entries", sent)
+    assert answer.status_code == 422
+    assert shown_on(answer.text) == {
+        "Day": "2026-03-11",
+        "Start": "10:00",
+        "End": "11:00",
+        "Tags": "tea",
+    }
+    again = fields_of(answer.text)
+    assert again.items() >= sent.items()
+    assert re.search(r'<label for="[^"]*">Notes</label>\s*<textarea', answer.text)
+    assert alice.submit("/entries", again | {"notes": "Tea"}).status_code == 303
+    assert migrated.query("SELECT notes, tags FROM time_entries") == [("Tea", "tea")]
