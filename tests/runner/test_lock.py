@@ -190,9 +190,9 @@ class TestTheWaitForTheRowAfterALongWork:
     def test_has_its_own_time(self, migrated, wait):
         with (
             contextlib.closing(connect(migrated.url)) as connection,
-            start_lock(connection, "public", 1, lambda: True, traceless=lambda: True) as lock,
+            start_lock(connection, "public", 2, lambda: True, traceless=lambda: True) as lock,
         ):
-            time.sleep(1.1)
+            time.sleep(2.1)
             with lock_row_of(migrated) as yoyo:
                 timer = threading.Timer(0.4, lambda: yoyo.cursor().execute("DELETE FROM yoyo_lock"))
                 timer.start()
