@@ -186,7 +186,7 @@ class TestWhileSomebodyElseMigrates:
         assert contents_of(migrated) == before
 
     def test_a_start_waits_for_the_end_of_a_plan(self, migrated, installation):
-        installation.add("held", HELD)
+        installation.add("held", f"SET LOCAL lock_timeout = '1min';\n{HELD}")  # else it gives way, and the start comes
         with held_up(migrated) as release, installation.start("plan", database=migrated) as rehearsal:
             wait_for(lambda: migrated.query(f"SELECT pid {WAITING}"))
             with installation.start("migrate", database=migrated) as start:

@@ -120,7 +120,7 @@ def test_without_the_schema_it_is_told_what_is_lacking(onlooker, migrated, run_r
     migrated.execute(f'REVOKE USAGE ON SCHEMA public FROM "{READER}"', user="postgres")
     result = run_runner("verify", "--json", database=migrated.url_as(onlooker))
     (line,) = errors_in(result)
-    assert f"GRANT USAGE ON SCHEMA ... TO {READER}" in line
+    assert f'GRANT USAGE ON SCHEMA ... TO "{READER}"' in line
     assert (result.returncode, result.stdout) == (5, "")
 
 
@@ -131,10 +131,3 @@ def test_status_tells_what_to_grant_to_a_role_whose_name_needs_quotes(onlooker, 
     assert result.returncode == 5
     migrated.execute(errors_in(result)[0].rpartition(": ")[2])
     assert run_runner("status", database=migrated.url_as(onlooker)).returncode == 0
-
-
-def test_a_role_without_a_schema_is_told_by_its_name_in_sql(onlooker, migrated, run_runner):
-    migrated.execute(f'REVOKE USAGE ON SCHEMA public FROM "{onlooker}"', user="postgres")
-    result = run_runner("status", database=migrated.url_as(onlooker))
-    assert result.returncode == 5
-    assert f'GRANT USAGE ON SCHEMA ... TO "{onlooker}"' in errors_in(result)[0]
