@@ -39,9 +39,8 @@ from startup.report import tell_connection, tell_migrations, tell_verification
 from startup.session import despite_losses, migrating_session, place_of, read_in_turn, session
 from startup.verification import Verification, compare
 
-# What this version brings: its migration files, its optional ones, the severities of what it heals, and whether it
-# sets the first administrator's password.
-Wanted = namedtuple("Wanted", ["files", "optional", "heal_severities", "sets_password"])
+# What this version brings: its migration files, its optional ones, and the severities of what it heals.
+Wanted = namedtuple("Wanted", ["files", "optional", "heal_severities"])
 
 
 def serve(configuration) -> None:
@@ -63,8 +62,8 @@ def serve(configuration) -> None:
 def migrate(configuration, heal_severities=("error", "warning"), sets_password=False) -> Verification:
     """Bring the database to the schema of this version, and prove it; give the proof."""
     severities = heal_severities if configuration.heal else ()
-    wanted = Wanted(migrations.read_folder(), migrations.read_optional(), severities, sets_password)
-    verification = despite_losses(lambda: _migrate(configuration, wanted), configuration.conninfo)
+    wanted = Wanted(migrations.read_folder(), migrations.read_optional(), severities)
+    verification = despite_losses(lambda: _migrate(configuration, wanted, sets_password), configuration.conninfo)
     tell_migrations(verification.state, wanted.files, wanted.optional)
     if configuration.legacy_timezone:
         from startup.local_times import tell_of_command
@@ -90,13 +89,13 @@ def invite(configuration, user: str | None = None) -> None:
     invitation.invite(configuration, user)
 
 
-def _migrate(configuration, wanted: Wanted) -> Verification:
+def _migrate(configuration, wanted: Wanted, sets_password: bool) -> Verification:
     began = time.perf_counter()
     with session(configuration.conninfo, configuration.database_wait_seconds) as connection:
         state = read_in_turn(connection, wanted.optional, configuration.lock_wait_seconds)
         require_writable(state)
         tell_connection(connection, state, began)
-        if wanted.sets_password:
+        if sets_password:
             from startup.invitation import require_first_password
 
             require_first_password(configuration, state)
@@ -125,7 +124,7 @@ def _something_to_do(connection, verification: Verification, wanted: Wanted) -> 
 
 def _bring_up_to_date(configuration, connection, verification: Verification, wanted: Wanted, pooled=False):
     """Everything that writes, under the lock; gives the verification afterwards."""
-    files, optional, heal_severities, _ = wanted
+    files, optional, heal_severities = wanted
     state, seconds = verification.state, configuration.lock_wait_seconds
     pending = migrations.pending(state.applied, files)
     migrations.check_contents(pending + migrations.pending(state.applied, optional))
@@ -159,17 +158,17 @@ def _bring_up_to_date(configuration, connection, verification: Verification, wan
             adopt(connection, state, migrations.pending(state.applied, files), lock, configuration)
             state = read_state(connection, optional)
         if pending := migrations.pending(state.applied, files):
-            apply_migrations(connection, pending, lock.require_row, seconds)
+            apply_migrations(connection, pending, seconds, lock.require_row)
             state = read_state(connection, optional)
         if targets := heal.targets(connection, compare(state), files, heal_severities):
-            heal.heal(connection, state, files, targets, lock.require_row, seconds)
+            heal.heal(connection, state, files, targets, seconds, lock.require_row)
             state = read_state(connection, optional)
         if defaults.missing(state) and compare(state).ok:
             lock.require_row()
             defaults.tell(defaults.insert(connection, configuration))
         record_hashes(connection, [file for file in files if file.id in state.applied])
         if untried := migrations.pending(state.applied, optional, state.fulfilled):
-            apply_optional(connection, untried, lock.require_row, seconds)
+            apply_optional(connection, untried, seconds, lock.require_row)
         return compare(read_state(connection, optional))
 
 

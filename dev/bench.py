@@ -147,11 +147,12 @@ def first_answer(command: list, conninfo: str) -> float:
         command, cwd=ROOT, env=environment(conninfo), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        while True:
+        while process.poll() is None:
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
                 urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=5).close()
                 return time.perf_counter() - began
             time.sleep(0.002)
+        sys.exit(f"bench: {subprocess.list2cmdline(command)} ended with {process.returncode} before it served")
     finally:
         process.terminate()
         process.wait()

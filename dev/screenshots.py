@@ -45,7 +45,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     gunicorn = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environment)
     try:
-        wait_until_served()
+        wait_until_served(gunicorn)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             for name, path, window, scheme in PICTURES:
@@ -85,12 +85,13 @@ def prepare(url: str, secret: str) -> tuple[str, str]:
     return app.session_interface.get_signing_serializer(app).dumps(content), monday
 
 
-def wait_until_served() -> None:
-    while True:
+def wait_until_served(gunicorn: subprocess.Popen[bytes]) -> None:
+    while gunicorn.poll() is None:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{URL}/healthz").close()  # noqa: S310
             return
         time.sleep(0.05)
+    sys.exit(f"screenshots: Gunicorn ended with {gunicorn.returncode} before it served {URL}; its log is above")
 
 
 def take(page: Page, path: str, picture: Path) -> None:

@@ -38,8 +38,7 @@ def adopt(connection, state: State, files: list[MigrationFile], lock, configurat
             lock.wait_for_row()
         if adoption.was_overtaken:
             lock.drop_row()
-            while not lock.take_row():
-                lock.wait_for_row()
+            lock.obtain_row()
     except BaseException:
         lock.drop_row()
         if dump and not (adoption.may_be_committed or adoption.was_overtaken):

@@ -165,7 +165,7 @@ class Ledger(PostgresqlBackend):
             _keep_hashes(self.connection, [file])
 
 
-def apply_migrations(connection, files: list[MigrationFile], before_each=lambda: None, seconds: int = 300) -> None:
+def apply_migrations(connection, files: list[MigrationFile], seconds: int, before_each=lambda: None) -> None:
     """Apply files one after the other, each tried for up to `seconds` while others hold locks that it needs.
 
     `before_each` is called before each try. Raises MigrationFailedError at the first file that fails: it is rolled
@@ -185,7 +185,7 @@ def tell_applied(file: MigrationFile, since: float, until: float | None = None) 
     log.step(f"Applied {file.id}", since, until, migration=file.id)
 
 
-def apply_optional(connection, files: list[MigrationFile], before_each=lambda: None, seconds: int = 300) -> None:
+def apply_optional(connection, files: list[MigrationFile], seconds: int, before_each) -> None:
     """Apply optional files likewise; one that fails is a warning, and is tried again at the next start."""
     with Patience(connection, seconds, before_each) as patience:
         ledger = Ledger(connection)
@@ -254,28 +254,37 @@ def _failed_again(ledger: Ledger, error: psycopg2.Error) -> Failures:
 
 
 def rehearse(
-    connection, schema: str, files: list[MigrationFile], tables: set[str]
+    connection, schema: str, files: list[MigrationFile], tables: set[str], seconds: int
 ) -> list[tuple[MigrationFile, list[str]]]:
     """Run transactional files in a transaction that is rolled back; give the locks that each took.
 
-    Locks are told of `tables`, those that are there already: 'ACCESS EXCLUSIVE on users'.
+    Locks are told of `tables`, those that are there already: 'ACCESS EXCLUSIVE on users'. All files are tried again for
+    up to `seconds` while others hold locks that they need.
     Raises MigrationFailedError at the first file that would fail, LockTimeoutError while another start runs.
     """
     ledger = Ledger(connection)
-    seen, rehearsed = set(), []
-    with ledger.transaction(rollback_on_exit=True):
-        refuse_while_locked(connection, schema)
-        for file in files:
-            try:
+
+    def attempt() -> list[tuple[MigrationFile, list[str]]]:
+        seen, rehearsed = set(), []
+        with ledger.transaction(rollback_on_exit=True):
+            refuse_while_locked(connection, schema)
+            for file in files:
+                patience.tell(f"rehearsing {file.id}")
                 ledger.run(file)
-            except psycopg2.Error as error:
-                raise _failure(connection, file, error) from error
-            with connection.cursor() as cursor:
-                cursor.execute(question("locks"))
-                locks = {f"{mode} on {table}" for table, mode in cursor.fetchall() if table in tables}
-            rehearsed.append((file, sorted(locks - seen)))
-            seen |= locks
-    return rehearsed
+                with connection.cursor() as cursor:
+                    cursor.execute(question("locks"))
+                    locks = {f"{mode} on {table}" for table, mode in cursor.fetchall() if table in tables}
+                rehearsed.append((file, sorted(locks - seen)))
+                seen |= locks
+        return rehearsed
+
+    with Patience(connection, seconds) as patience:
+        try:
+            return patience.run("rehearsal", "rehearsing the migrations", attempt)
+        except psycopg2.Error as error:
+            if ledger.file is None:
+                raise
+            raise _failure(connection, ledger.file, error, patience) from error
 
 
 def record_hashes(connection, files: list[MigrationFile]) -> None:
@@ -305,11 +314,11 @@ def _keep_hashes(connection, files: list[MigrationFile]) -> None:
             )
 
 
-def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: Patience | None = None) -> Exception:
+def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: Patience) -> Exception:
     if connection.closed:
         return ConnectionLostError(first_line(error), during=file.id)
     left = "was rolled back" if file.transactional else f"may have left the index {file.index} invalid"
-    if patience and passes(error):
+    if passes(error):
         return held_up(file.id, left, error, patience)
     return MigrationFailedError(f"{file.id} failed and {left}: {first_line(error)}. Statement: {statement_of(error)}")
 

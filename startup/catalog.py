@@ -144,7 +144,7 @@ def read_state(connection, optional=()) -> State:
         if state.schema is None:
             raise DatabaseUnusableError(
                 f"There is no schema on the search_path that role {state.server['role']} may use: CREATE SCHEMA ...,"
-                f" GRANT USAGE ON SCHEMA ... TO {state.server['role']}, or ALTER ROLE ... SET search_path"
+                f" GRANT USAGE ON SCHEMA ... TO {state.server['quoted role']}, or ALTER ROLE ... SET search_path"
             )
         if questions:
             for kind, name, first, second in ask(cursor, "\nUNION ALL\n".join(questions)):

@@ -51,7 +51,15 @@ class Environment:
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """The variable without surrounding white space."""
-        return self.variables.get(name, "").strip() or default
+        text = self.variables.get(name, "").strip()
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # Python keeps a byte that is no text as a surrogate
+            problem = f"{name}: it has bytes that are no text; expected UTF-8"
+            if problem not in self.problems:
+                self.problems.append(problem)
+            return default
+        return text or default
 
     def _rejected(self, name: str, expected: str) -> None:
         self.problems.append(f"{name}={self.text(name)}: expected {expected}")
@@ -279,6 +287,8 @@ def read_configuration(variables: Mapping[str, str] = os.environ) -> Configurati
     )
     if len(configuration.admin_username) > 80:
         environment.problems.append("ADMIN_USERNAMES: the first name has over 80 characters")
+    if not configuration.admin_username.isprintable():
+        environment.problems.append("ADMIN_USERNAMES: the first name has characters that cannot be printed")
     if bool(environment.text("AUTH_PROXY_HEADER")) != bool(environment.text("AUTH_PROXY_ADDRESS")):
         environment.problems.append(
             "AUTH_PROXY_HEADER and AUTH_PROXY_ADDRESS belong together: expected the header in which the proxy names the"

@@ -20,7 +20,7 @@ TYPES = (
 # kind: missing, changed, extra, invalid or not_validated. object starts with its type: 'index users.idx_…'.
 Difference = namedtuple("Difference", ["kind", "severity", "object", "expected", "found", "remedy"])
 
-PUT_BACK = "python runner.py migrate puts it back"
+PUT_BACK = "python runner.py migrate puts it back, unless HEAL=off"
 LEFT_ALONE = "nothing to do: it is left alone"
 MEANS_THE_SAME = "nothing to do: it takes every value that is expected"
 
@@ -75,9 +75,7 @@ def changed(name: str, expected: str, found: str, state: State) -> Difference | 
     elif type_of(name) == "index" and found == f"{expected} INVALID":
         kind = "invalid"
     elif type_of(name) == "index":
-        unique = "UNIQUE " if expected.startswith("UNIQUE ") else ""
-        create = f"CREATE {unique}INDEX {own} ON {state.qualified(table)} {expected.removeprefix(unique)}"
-        remedy = f"DROP INDEX {state.qualified(own)}; {create}"
+        remedy = _rebuild(own, table, expected, state)
     return Difference(kind, severity, name, expected, found, remedy)
 
 
@@ -162,6 +160,15 @@ def _severity(name: str, expected: str) -> str:
 
 def _foreign_key(columns: str, definition: str, state: State) -> str:
     return f"FOREIGN KEY ({columns}) REFERENCES {state.qualified(definition.removeprefix('REFERENCES '))}"
+
+
+def _rebuild(index: str, table: str, definition: str, state: State) -> str:
+    """SQL that makes an index anew: a unique one at once, for it guards rows, any other without stalling writers."""
+    place, own = state.qualified(table), state.qualified(index)
+    if definition.startswith("UNIQUE "):
+        return f"DROP INDEX {own}; CREATE UNIQUE INDEX {index} ON {place} {definition.removeprefix('UNIQUE ')}"
+    create = f"CREATE INDEX CONCURRENTLY {index} ON {place} {definition}"
+    return f"DROP INDEX CONCURRENTLY {own}; {create} -- each by itself: not in one transaction, nor by one psql -c"
 
 
 def _judge_table(alter: str, expected: str, found: str) -> tuple[str, str]:

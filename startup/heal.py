@@ -65,8 +65,8 @@ def heal(
     state: State,
     files: list[MigrationFile],
     targets: list[Difference],
-    before_each=lambda: None,
-    seconds: int = 300,
+    seconds: int,
+    before_each,
 ) -> None:
     """Replay what mends the targets, and keep the result if it mended anything.
 
@@ -78,42 +78,47 @@ def heal(
     from startup.apply import apply_again, first_line, replay  # yoyo, which a start with nothing to do never needs
     from startup.patience import Patience, passes, passes_later
 
-    log.warning(f"Healing {_count(targets)} by replaying the migrations: {_names(targets)}")
+    log.warning(f"Healing {count_of(targets)} by replaying the migrations: {_names(targets)}")
     applied = [file for file in files if file.id in state.applied]
     before, failed = compare(state), []
+
+    def note(failures) -> None:
+        failed.extend((file, error, patience.held_up_by) for file, error in failures)
+
     with Patience(connection, seconds, before_each) as patience:
-        if others := [target for target in targets if not any(_mends(file, target) for file in applied)]:
-            failed += replay(
-                connection,
-                [file for file in applied if file.transactional and not file.validates],
-                lambda: _is_better(before, compare(read_state(connection)), others),
-                patience,
+        if others := [target for target in targets if not any(mends_alone(file, target) for file in applied)]:
+            note(
+                replay(
+                    connection,
+                    [file for file in applied if file.transactional and not file.validates],
+                    lambda: _is_better(before, compare(read_state(connection)), others),
+                    patience,
+                )
             )
         for file in applied:
             due = _due(before, compare(read_state(connection)), targets)
-            if any(_mends(file, difference) for difference in due):
-                failed += apply_again(connection, file, patience)
-        held_up_by = patience.held_up_by
+            if any(mends_alone(file, difference) for difference in due):
+                note(apply_again(connection, file, patience))
 
     after = compare(read_state(connection))
     left = _left(targets, after)
     for target in targets:
         if target.object not in [found.object for found in left]:
             _tell_healed(connection, target, state, files, after)
-    for file, error in failed:
+    for file, error, held_up_by in failed:
         cause = f"{first_line(error)}; {held_up_by}" if passes(error) else first_line(error)
         log.warning(f"Replaying {file.id} failed: {cause}")
-    passing = any(passes_later(error) for _, error in failed)
+    passing = any(passes_later(error) for _, error, _ in failed)
     if left:
         again = "; the next start tries again" if passing else ""
         if not passing and all(found.kind == "not_validated" for found in left):
             again = "; the next migrate tries again"
-        log.warning(f"Could not heal {_count(left)}: {_names(left)}{again}")
+        log.warning(f"Could not heal {count_of(left)}: {_names(left)}{again}")
     if not passing:
         _remember(connection, after, [found for found in left if found.kind != "not_validated"])
 
 
-def _mends(file: MigrationFile, difference: Difference) -> bool:
+def mends_alone(file: MigrationFile, difference: Difference) -> bool:
     """Whether this file alone mends this difference, without a lock that stops others."""
     if file.validates:
         return difference.kind == "not_validated"
@@ -197,7 +202,7 @@ def _digest(difference: Difference) -> str:
     return sha256(repr(seen).encode()).hexdigest()[:16]
 
 
-def _count(differences: list[Difference]) -> str:
+def count_of(differences: list[Difference]) -> str:
     return "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
 
 

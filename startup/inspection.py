@@ -3,34 +3,49 @@
 import time
 
 from startup import log, migrations
-from startup.catalog import ask, question, read_state
+from startup.catalog import State, ask, question, read_state
 from startup.configuration import Configuration
 from startup.connection import wait_for_database
 from startup.errors import SchemaDiffersError
 from startup.preconditions import (
-    lacking,
+    is_pooled,
+    obstacles,
     require_names,
     require_privileges,
     require_readable_ledger,
     require_writable,
 )
 from startup.report import print_status, print_verification, tell_connection
+from startup.signals import make_statements_interruptible
 from startup.verification import compare
 
 
 def wait(configuration) -> None:
-    """Wait for the database and say which server answered."""
+    """Wait for the database, say which server answered, and whether what is pending could be applied."""
     began = time.perf_counter()
     connection = _reader(configuration)
     state = read_state(connection)
     tell_connection(connection, state, began)
     with connection.cursor() as cursor:
-        ((version, encoding, time_zone, role, kind),) = ask(cursor, question("server"))
-    obstacles = lacking(connection, state)
-    privileges = "some that a migration needs are missing" if obstacles else "all that a migration needs"
+        ((version, encoding, time_zone, kind),) = ask(cursor, question("server"))
     log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}")
-    log.write(f"Role {role}, privileges: {privileges}")
-    for sentence in obstacles:
+    if configuration.migration_conninfo is None or kind == "standby":
+        _tell_fitness(connection, state)
+        return
+    from startup.session import migrating_session, place_of
+
+    with migrating_session(configuration, place_of(connection, state), optional=()) as (own, own_state):
+        _tell_fitness(own, own_state)
+
+
+def _tell_fitness(connection, state: State) -> None:
+    """Say whether a migration could go this way, and what keeps it from that."""
+    reasons = obstacles(connection, state)
+    privileges = "some that a migration needs are missing" if reasons else "all that a migration needs"
+    if is_pooled(connection, state):
+        privileges = "not looked at, for no migration goes this way"
+    log.write(f"Role {state.server['role']}, privileges: {privileges}")
+    for sentence in reasons:
         log.notice(sentence)
 
 
@@ -98,7 +113,9 @@ def snapshot(configuration) -> None:
 
 def _reader(configuration: Configuration):
     """Connect to whatever server can be read, a standby too."""
-    return wait_for_database(configuration.conninfo, configuration.database_wait_seconds, primary=False)
+    connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds, primary=False)
+    make_statements_interruptible(connection)
+    return connection
 
 
 COMMANDS = {command.__name__: command for command in (wait, verify, status, report, plan, snapshot)}

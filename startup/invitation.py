@@ -7,10 +7,10 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from psycopg2.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTable
+from psycopg2.errors import InsufficientPrivilege, LockNotAvailable, UndefinedColumn, UndefinedTable
 
 from startup import log
-from startup.catalog import State, question
+from startup.catalog import State, ask, question
 from startup.configuration import Configuration, Environment
 from startup.errors import DatabaseUnusableError, UsageError
 from startup.session import session
@@ -116,6 +116,12 @@ def _accounts(configuration: Configuration):
         try:
             with connection.cursor() as cursor:
                 yield cursor
+        except LockNotAvailable:
+            raise DatabaseUnusableError(
+                "Another transaction has held the row of a user that is needed here, or its table, for over 5 s:"
+                " COMMIT or ROLLBACK it, or end its session (pg_stat_activity tells which is idle in transaction),"
+                " then do this again"
+            ) from None
         except (UndefinedTable, UndefinedColumn) as error:
             raise DatabaseUnusableError(
                 f"The database is not that of this version ({error.diag.message_primary}): python runner.py migrate"
@@ -128,12 +134,10 @@ def _accounts(configuration: Configuration):
 
 
 def _user_called(cursor, name: str) -> tuple[int, str]:
-    cursor.execute(question("invited"), {"name": name})
-    found = cursor.fetchall()
+    found = ask(cursor, question("invited"), {"name": name})
     exact = [row for row in found if row[1] == name]
     if len(exact or found) != 1:
-        cursor.execute(question("people"))
-        names = [username for (username,) in cursor.fetchall()]
+        names = [username for (username,) in ask(cursor, question("people"))]
         more = ", ..." if len(names) > LISTED else ""
         what = "Several users are" if found else "No user is"
         raise UsageError(
@@ -150,6 +154,8 @@ def _user_called(cursor, name: str) -> tuple[int, str]:
 
 
 def _link(configuration: Configuration, token: str) -> str:
+    if configuration.base_url is None:
+        log.write("BASE_URL is not set: put the address by which people reach TimeTracker in place of the link's own")
     return f"{configuration.base_url or f'http://localhost:{configuration.port}'}/invitation/{token}"
 
 

@@ -45,33 +45,34 @@ class StartLock:
         self._cursor = connection.cursor()
         self._schema = schema
         self._row = YoyoRow(connection, pooled)
-        self._wait = Wait(seconds)
+        self._seconds = seconds
 
     def obtain(self, needed, traceless) -> bool:
         """Take both locks; gives false when nothing is left to do. Raises LockTimeoutError."""
+        wait = Wait(self._seconds)
 
         def still_needed() -> bool:
-            return _in_turn(self._cursor, self._wait, needed)
+            return _in_turn(self._cursor, wait, needed)
 
-        if not (self._obtain_advisory_lock(still_needed) and still_needed()):
+        if not (self._obtain_advisory_lock(still_needed, wait) and still_needed()):
             return False
         while traceless():
-            if not self.wait_for_row():
+            if not self._wait_for_row(wait):
                 return True
             if not still_needed():
                 return False
-        return self._obtain_row(still_needed)
+        return self._obtain_row(still_needed, wait)
 
-    def wait_for_row(self) -> bool:
-        """Wait while a yoyo run by hand holds the row, and write nothing; gives whether there was a wait.
+    def wait_for_row(self) -> None:
+        """Wait while a yoyo run by hand holds the row, and write nothing.
 
-        Raises LockTimeoutError.
+        The time counts from now, whatever was done since obtain(). Raises LockTimeoutError.
         """
-        waited = False
-        while has_row(self._cursor) and self._row.is_held():
-            waited = True
-            self._wait.poll("a yoyo run by hand", self._row.name_holder)
-        return waited
+        self._wait_for_row(Wait(self._seconds))
+
+    def obtain_row(self) -> None:
+        """Take the row in a transaction of its own. The time counts likewise. Raises LockTimeoutError."""
+        self._obtain_row(lambda: True, Wait(self._seconds))
 
     def take_row(self) -> bool:
         """Take the row within the transaction of the caller; gives false while somebody else has it.
@@ -95,7 +96,15 @@ class StartLock:
         self._row.give_back()
         self._cursor.execute("SELECT pg_advisory_unlock_all()")
 
-    def _obtain_advisory_lock(self, needed) -> bool:
+    def _wait_for_row(self, wait: "Wait") -> bool:
+        """Give whether there was a wait."""
+        waited = False
+        while has_row(self._cursor) and self._row.is_held():
+            waited = True
+            wait.poll("a yoyo run by hand", self._row.name_holder)
+        return waited
+
+    def _obtain_advisory_lock(self, needed, wait: "Wait") -> bool:
         """Poll, for a blocked waiter would hang CREATE INDEX CONCURRENTLY in whoever holds the lock."""
         seen = None
         while not self._try_advisory_lock():
@@ -103,14 +112,14 @@ class StartLock:
             if seen is not None and holder != seen and not needed():
                 return False
             seen = holder
-            self._wait.poll("another start", lambda: name_start(self._cursor, self._schema))
+            wait.poll("another start", lambda: name_start(self._cursor, self._schema))
         return True
 
     def _try_advisory_lock(self) -> bool:
         self._cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (ADVISORY_CLASS, self._schema))
         return self._cursor.fetchone()[0]
 
-    def _obtain_row(self, needed) -> bool:
+    def _obtain_row(self, needed, wait: "Wait") -> bool:
         waited = False
         while True:
             if self._row.is_free():
@@ -119,7 +128,7 @@ class StartLock:
                 if self._row.take():
                     return True
             waited = True
-            self._wait.poll("a yoyo run by hand", self._row.name_holder)
+            wait.poll("a yoyo run by hand", self._row.name_holder)
 
 
 class Wait:

@@ -109,10 +109,9 @@ def require_usable(state: State) -> None:
 def require_readable_ledger(state: State) -> None:
     """Raise DatabaseUnusableError when this role cannot see which migrations are applied."""
     if state.has_table("_yoyo_migration") and not state.ledger_readable:
-        role = state.server["role"]
         raise DatabaseUnusableError(
-            f"Role {role} may not read _yoyo_migration, the list of applied migrations:"
-            f" GRANT SELECT ON {state.schema}._yoyo_migration TO {role}"
+            f"Role {state.server['role']} may not read _yoyo_migration, the list of applied migrations:"
+            f" GRANT SELECT ON {state.qualified('_yoyo_migration')} TO {state.server['quoted role']}"
         )
 
 

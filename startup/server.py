@@ -112,6 +112,7 @@ def _gunicorn_arguments() -> dict:
     config = Config()
     parser = config.parser()
     parser.error = _reject
+    parser.exit = lambda *_: _reject("with --help or --version Gunicorn does nothing but print")
     try:
         arguments = {
             name: value

@@ -81,7 +81,7 @@ def migrating_session(configuration: Configuration, place: Place, optional) -> I
                 f" {own.schema}, on {'the same' if own.server_started == place.server_started else 'another'} server:"
                 " expected the same schema; correct one of them"
             )
-        log.write(f"Migrating through MIGRATION_DATABASE_URL ({address(own_url)}), as {state.server['role']}")
+        log.write(f"Migrations go through MIGRATION_DATABASE_URL ({address(own_url)}), as {state.server['role']}")
         yield connection, state
 
 
@@ -106,9 +106,11 @@ def _ended_on_purpose(loss: ConnectionLostError, conninfo: str, seconds: float) 
     if "\nserver closed the connection unexpectedly" not in str(loss.__cause__):
         return False
     try:
-        connection = connect_interruptibly(conninfo, connect_timeout=5, primary=True)
-    except psycopg2.OperationalError:
+        with closing(connect_interruptibly(conninfo, connect_timeout=5, primary=True)) as connection:
+            cursor = connection.cursor()
+            cursor.execute(
+                "SELECT clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => %s)", (seconds,)
+            )
+            return cursor.fetchone()[0]
+    except psycopg2.Error:
         return False  # it shuts down, and this was its way to say so
-    with closing(connection), connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp() - pg_postmaster_start_time() > make_interval(secs => %s)", (seconds,))
-        return cursor.fetchone()[0]

@@ -1,7 +1,7 @@
 """Making the snapshot: what the migrations make of an empty database, read back from its catalog."""
 
 import os
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from uuid import uuid4
 
 import psycopg2
@@ -13,7 +13,7 @@ from startup.apply import apply_migrations, first_line
 from startup.catalog import SNAPSHOT, question, read_state
 from startup.configuration import Configuration
 from startup.connection import connect, wait_for_database
-from startup.errors import DatabaseUnusableError
+from startup.errors import DatabaseUnusableError, UsageError
 from startup.migrations import MigrationFile
 from startup.signals import make_statements_interruptible
 from startup.verification import snapshot_text
@@ -22,15 +22,30 @@ from startup.verification import snapshot_text
 def write_snapshot(configuration: Configuration, files: list[MigrationFile]) -> None:
     """Apply the migrations to a scratch database beside the configured one, and write what they made.
 
-    Raises DatabaseUnusableError when the role may not create a database.
+    Raises DatabaseUnusableError when the role may not create a database, UsageError when the file cannot be written.
     """
     connection = wait_for_database(configuration.conninfo, configuration.database_wait_seconds)
     make_statements_interruptible(connection)
     with closing(connection), _scratch_database(connection) as name:
         text = _schema_of(make_dsn(configuration.conninfo, dbname=name), files)
-    with open(SNAPSHOT, "w", encoding="ascii") as file:
-        file.write(text)
+    _write(text)
     log.write(f"Wrote {os.path.relpath(SNAPSHOT)}: {text.count(chr(10))} objects")
+
+
+def _write(text: str) -> None:
+    """Put the file in the place of the old one once it is whole."""
+    part = f"{SNAPSHOT}.part"
+    try:
+        with open(part, "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(part, SNAPSHOT)
+    except OSError as error:
+        raise UsageError(
+            f"{SNAPSHOT} cannot be written: {error.strerror}. Run snapshot in a checkout that this user may write to"
+        ) from None
+    finally:
+        with suppress(OSError):
+            os.unlink(part)
 
 
 @contextmanager
@@ -58,5 +73,5 @@ def _schema_of(conninfo: str, files: list[MigrationFile]) -> str:
         make_statements_interruptible(connection)
         with connection.cursor() as cursor:
             cursor.execute(question("session"), {"schema": "public", "seconds": 60})
-        apply_migrations(connection, files)
+        apply_migrations(connection, files, seconds=60)
         return snapshot_text(read_state(connection))

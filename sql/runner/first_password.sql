@@ -1,5 +1,7 @@
 -- The password of the first administrator, as long as no active administrator has one: of the one who is called so,
 -- else of the one that came first. Two starts at once wait for each other.
+SET LOCAL lock_timeout = '5s';
+
 SELECT FROM users WHERE role = 'admin' ORDER BY id FOR NO KEY UPDATE;
 
 INSERT INTO sign_in_credentials (user_id, password_hash, changed_at)

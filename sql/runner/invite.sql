@@ -1,4 +1,6 @@
 -- One more invitation of a user, which voids those before. Two at once wait for each other: one link remains.
+SET LOCAL lock_timeout = '5s';
+
 SELECT FROM users WHERE id = %(user)s FOR NO KEY UPDATE;
 
 DELETE FROM sign_in_invitations WHERE user_id = %(user)s;

@@ -3,7 +3,6 @@ SELECT
     current_setting('server_version'),
     pg_encoding_to_char(encoding),
     current_setting('log_timezone'),
-    current_user,
     CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END
 FROM pg_database
 WHERE datname = current_database()

@@ -139,7 +139,7 @@ def _half_migrated(database: Any, laboratory: Laboratory) -> None:
 def apply_some(database: Any, files: list) -> None:
     """Apply migrations and no more, and put rows into the tables that they made."""
     with contextlib.closing(database.connect()) as connection:
-        apply_migrations(connection, files)
+        apply_migrations(connection, files, seconds=60)
     fill(database)
 
 

@@ -179,6 +179,8 @@ def test_a_header_is_believed_together_with_an_address_only():
 def test_a_name_of_an_administrator_that_no_column_could_hold_is_refused():
     assert configuration(ADMIN_USERNAMES="a" * 80).admin_username == "a" * 80
     assert problems(ADMIN_USERNAMES="a" * 81) == ["ADMIN_USERNAMES: the first name has over 80 characters"]
+    unprintable = "ADMIN_USERNAMES: the first name has characters that cannot be printed"
+    assert problems(ADMIN_USERNAMES="car\x07ol") == [unprintable]
 
 
 @pytest.mark.parametrize("command", ["serve", "invite", "wait", "migrate", "verify", "status", "plan", "snapshot"])
@@ -342,13 +344,12 @@ def test_every_command_takes_the_password_from_the_file(migrated, run_runner, tm
     assert "/invitation/" in result.stdout
 
 
-def test_bytes_that_are_no_text_are_told_and_not_shown(run_runner):
-    result = run_runner("wait", env={"DATABASE_URL": os.fsdecode(b"postgresql://u:p\xff@h/d")})
+@pytest.mark.parametrize("name", ["DATABASE_URL", "ADMIN_USERNAMES", "SECRET_KEY", "TZ", "BACKUP_DIR", "HEAL"])
+def test_bytes_that_are_no_text_are_told_once_and_not_shown(name, run_runner):
+    env = {"DATABASE_URL": "postgresql://u@db.invalid/d", name: os.fsdecode(b"Tr0ub\xff4dor")}
+    result = run_runner("migrate", env=env)
     assert result.returncode == 2
-    assert result.stderr.partition(" ")[2] == (
-        "error: DATABASE_URL is malformed:"
-        " it has several lines or characters that cannot be printed; expected one line\n"
-    )
+    assert result.stderr.partition(" ")[2] == f"error: {name}: it has bytes that are no text; expected UTF-8\n"
 
 
 def test_the_url_for_migrations_is_read_like_the_other(tmp_path):

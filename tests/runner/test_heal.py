@@ -351,6 +351,15 @@ class TestALockThatIsNotToBeHad:
             start.communicate()
         assert differences_of(migrated) == ["error column tasks.status", "error column users.role"]
 
+    def test_is_told_with_its_holder_though_more_was_healed_after_it(self, migrated, migrate):
+        migrated.execute("ALTER TABLE projects ALTER status DROP DEFAULT; DROP INDEX idx_time_entries_user_id")
+        with transaction(migrated) as reader:
+            result = migrate(migrated, LOCK_WAIT_SECONDS="0")
+            pid = reader.connection.info.backend_pid
+        assert said(result, "Healed") == ["Healed index time_entries.idx_time_entries_user_id"]
+        (line,) = said(result, "Replaying ")
+        assert f"; pid {pid} (psql, role owner, idle in transaction, " in line
+
 
 class TestAnIndexThatIsBuiltConcurrently:
     INDEX = "idx_time_entries_user_id"

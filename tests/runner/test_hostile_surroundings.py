@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from blocking import transaction
 from installation import errors_in
 
 pytestmark = pytest.mark.only_pg("pg18")
@@ -45,6 +46,18 @@ def test_a_table_that_somebody_has_locked_ends_a_start_with_one_line(migrated, r
     assert result.returncode == 5
     assert len(result.stderr.splitlines()) == 1
     assert "has locked a table of TimeTracker" in result.stderr
+
+
+def test_who_has_locked_something_else_is_not_blamed(migrated, run_runner):
+    migrated.execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.example ()")
+    with (
+        transaction(migrated, "LOCK TABLE elsewhere.example") as bystander,
+        transaction(migrated, "LOCK TABLE users") as one,
+    ):
+        result = run_runner("migrate", database=migrated)
+        pids = [cursor.connection.info.backend_pid for cursor in (bystander, one)]
+    assert result.returncode == 5
+    assert [f"backend {pid} of role owner" in result.stderr for pid in pids] == [False, True]
 
 
 def test_a_start_that_waits_for_a_locked_table_heeds_sigterm(migrated, installation):

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from blocking import transaction
 from installation import NEXT, ROOT, contents_of, read_until, wait_for
 from listeners import closed_port, listening
 
@@ -58,6 +59,23 @@ def test_a_signal_cancels_the_statement_and_rolls_back(migrated, slow, command, 
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
     assert {**after, "public.yoyo_lock": before["public.yoyo_lock"]} == before
     goes_on(slow, migrated)
+
+
+@pytest.mark.only_pg("pg18")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("command", ["wait", "verify", "status", "report"])
+def test_a_signal_ends_what_only_reads(migrated, installation, command, number, code):
+    with (
+        transaction(migrated, "LOCK TABLE users, settings"),
+        installation.start(command, database=migrated) as process,
+    ):
+        wait_for(lambda: migrated.query("SELECT FROM pg_locks WHERE NOT granted"))
+        began = time.monotonic()
+        process.send_signal(number)
+        said = process.communicate()[1]
+        assert time.monotonic() - began < 3  # the statement itself would end after 5
+    assert process.returncode == code
+    assert " error: " not in said
 
 
 @pytest.mark.only_pg("pg18")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from argon2 import PasswordHasher
 from background import running
+from blocking import transaction
 from installation import ROOT, contents_of, errors_in
 from listeners import closed_port
 
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.only_pg("pg18")
 
 GOOD = "quite a long sentence"
 COMMAND = "No administrator has a password yet: python runner.py invite"
+UPDATE = "UPDATE users SET role = role WHERE username = 'admin'"
+LOCKED = "Another transaction has held the row of a user that is needed here, or its table, for over 5 s"
 
 
 def kept(database) -> list[tuple]:
@@ -49,6 +52,7 @@ class TestInvite:
         token = re.fullmatch(r"http://localhost:8081/invitation/([\w-]{43})\n", result.stdout)[1]
         assert token not in result.stderr
         assert "The link lets admin set a password, once, until " in result.stderr
+        assert "BASE_URL is not set: put the address by which people reach TimeTracker in place of" in result.stderr
         assert kept(migrated) == [("admin", hashlib.sha256(token.encode()).digest(), None)]
         [(expires_at,)] = migrated.query("SELECT expires_at FROM sign_in_invitations")
         now = datetime.now(UTC).replace(tzinfo=None)
@@ -63,6 +67,7 @@ class TestInvite:
     def test_leads_to_where_the_app_is(self, migrated, run_runner):
         result = run_runner("invite", "admin", database=migrated, env={"BASE_URL": "https://time.example.org/"})
         assert result.stdout.startswith("https://time.example.org/invitation/")
+        assert "BASE_URL" not in result.stderr
 
     def test_an_unknown_name_ends_with_2_and_names_to_choose_from(self, migrated, run_runner):
         result = run_runner("invite", "daev", database=migrated)
@@ -103,6 +108,15 @@ class TestInvite:
         assert len(set(links)) == 4
         assert len(kept(migrated)) == 1
 
+    @pytest.mark.parametrize("statement", [UPDATE, "LOCK TABLE users"])
+    def test_says_so_when_somebody_holds_the_row_and_does_not_wait_for_ever(self, statement, migrated, run_runner):
+        with transaction(migrated, statement):
+            result = run_runner("invite", "admin", database=migrated)
+        assert (result.returncode, result.stdout) == (5, "")
+        (line,) = errors_in(result)
+        assert line.startswith(LOCKED if statement == UPDATE else "Another session has locked a table")
+        assert kept(migrated) == []
+
     def test_works_for_somebody_of_an_old_database(self, database, load_sql, run_runner):
         load_sql(database, "tests/legacy/04-v105-sql-4tables.sql")
         assert run_runner("migrate", database=database).returncode == 0
@@ -142,6 +156,11 @@ class TestServe:
         migrated.execute("UPDATE users SET username = 'Carol; rm -rf'")
         assert f"{COMMAND} 'Carol; rm -rf' prints" in serve_for_a_moment(migrated, run_runner).stderr
 
+    def test_says_so_when_somebody_holds_the_row_on_a_terminal(self, migrated):
+        with transaction(migrated, UPDATE):
+            said = serve_on_a_terminal(migrated, code=5)
+        assert LOCKED in said
+
     def test_says_that_there_is_no_administrator(self, migrated, run_runner):
         migrated.execute("UPDATE users SET role = 'user'")
         said = serve_for_a_moment(migrated, run_runner).stderr
@@ -170,6 +189,13 @@ class TestAdminPasswordFile:
         result = serve_for_a_moment(migrated, run_runner, ADMIN_PASSWORD_FILE=secret("another long sentence"))
         assert "ADMIN_PASSWORD_FILE" not in result.stderr
         assert passwords(migrated) == before
+
+    def test_says_so_when_somebody_holds_the_row_of_an_administrator(self, migrated, run_runner, secret):
+        with transaction(migrated, UPDATE):
+            result = serve_for_a_moment(migrated, run_runner, ADMIN_PASSWORD_FILE=secret(GOOD))
+        assert result.returncode == 5
+        assert errors_in(result)[0].startswith(LOCKED)
+        assert passwords(migrated) == {}
 
     def test_prefers_who_admin_usernames_names(self, migrated, run_runner, secret):
         migrated.execute("INSERT INTO users (username, role) VALUES ('carol', 'admin')")
@@ -230,11 +256,11 @@ def test_with_the_link_of_the_log_nobody_gets_in(migrated, tmp_path):
     assert kept(migrated) == []
 
 
-def serve_on_a_terminal(database) -> str:
+def serve_on_a_terminal(database, code: int = 0) -> str:
     """Start as far as Gunicorn on a terminal of its own, and return what it said."""
     ours, theirs = pty.openpty()
     try:
-        subprocess.run(
+        result = subprocess.run(
             [sys.executable, str(ROOT / "runner.py"), "serve"],
             env={
                 "PATH": os.environ["PATH"],
@@ -247,8 +273,8 @@ def serve_on_a_terminal(database) -> str:
             stdout=subprocess.DEVNULL,
             stderr=theirs,
             timeout=60,
-            check=True,
         )
+        assert result.returncode == code
         return os.read(ours, 65_536).decode()
     finally:
         os.close(ours)

@@ -4,10 +4,13 @@ import contextlib
 import hashlib
 import re
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import psycopg2
 import pytest
+from blocking import transaction
 from installation import (
     HELD,
     NEXT,
@@ -177,6 +180,38 @@ def test_behind_a_pooler_no_yoyo_run_by_hand_is_taken_for_dead(migrated):
         with pytest.raises(LockTimeoutError, match="of which a pooler hides whether it is alive"), lock:
             pass
     assert migrated.query("SELECT pid FROM yoyo_lock") == [(4711,)]
+
+
+class TestTheWaitForTheRowAfterALongWork:
+    """Such as the dump before an adoption."""
+
+    @pytest.mark.only_pg("pg18")
+    @pytest.mark.parametrize("wait", ["wait_for_row", "obtain_row"])
+    def test_has_its_own_time(self, migrated, wait):
+        with (
+            contextlib.closing(connect(migrated.url)) as connection,
+            start_lock(connection, "public", 2, lambda: True, traceless=lambda: True) as lock,
+        ):
+            time.sleep(2.1)
+            with lock_row_of(migrated) as yoyo:
+                timer = threading.Timer(0.4, lambda: yoyo.cursor().execute("DELETE FROM yoyo_lock"))
+                timer.start()
+                getattr(lock, wait)()
+                timer.join()
+            assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(int(wait == "obtain_row"),)]
+
+    @pytest.mark.only_pg("pg18")
+    def test_outlasts_who_has_the_table_locked(self, migrated):
+        with (
+            contextlib.closing(connect(migrated.url)) as connection,
+            start_lock(connection, "public", 20, lambda: True, traceless=lambda: True) as lock,
+            transaction(migrated, "LOCK TABLE yoyo_lock IN SHARE ROW EXCLUSIVE MODE") as yoyo,
+        ):
+            timer = threading.Timer(1.5, lambda: yoyo.execute("COMMIT"))
+            timer.start()
+            lock.obtain_row()
+            timer.join()
+            assert migrated.query("SELECT count(*) FROM yoyo_lock WHERE pid < 0") == [(1,)]
 
 
 def test_four_starts_at_once_apply_each_migration_once(database, installation):

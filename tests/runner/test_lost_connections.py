@@ -8,7 +8,9 @@ import pytest
 from database import SUPERUSER, LocalServer
 from installation import HELD, errors_in, read_until, wait_for
 
+from startup import session
 from startup.connection import wait_for_database
+from startup.errors import ConnectionLostError
 
 SETTINGS = {"fsync": "off", "autovacuum": "off", "max_connections": "20", "shared_buffers": "16MB"}
 LOST = "warning: The connection to PostgreSQL was lost"
@@ -101,6 +103,25 @@ def test_a_session_that_an_administrator_ends_in_a_wait_is_not_taken_up_again(ow
     assert process.returncode == 5
     assert " error: The connection to PostgreSQL was lost: terminating connection due to administrator" in said
     assert LOST not in said
+
+
+def test_a_server_that_goes_away_while_it_is_asked_is_no_administrator(own_server, url, monkeypatch):
+    def connect_to_one_that_goes_away(*_, **__):
+        connection = wait_for_database(url, 0)
+        rows(own_server, f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)")
+        return connection
+
+    calls = []
+
+    def attempt() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            said = "terminating connection\nserver closed the connection unexpectedly"
+            raise ConnectionLostError("terminating connection") from psycopg2.OperationalError(said)
+        return "arrived"
+
+    monkeypatch.setattr(session, "connect_interruptibly", connect_to_one_that_goes_away)
+    assert session.despite_losses(attempt, url) == "arrived"
 
 
 def test_a_migration_that_brings_the_server_down_each_time_ends_the_start(own_server, url, installation):

@@ -4,6 +4,7 @@ import contextlib
 import re
 
 import pytest
+from blocking import transaction
 from installation import HELD, NEXT, WAITING, contents_of, errors_in, held_up, migration_files, read_until, wait_for
 
 from startup.lock import ADVISORY_CLASS
@@ -99,6 +100,59 @@ class TestPendingFiles:
         assert result.returncode == 2
         assert errors_in(result)[0].startswith(f"{NEXT}-example.sql: statement 1 is COMMIT")
 
+    def test_that_meet_a_lock_name_who_holds_it(self, migrated, installation):
+        id = installation.add("more", "SET LOCAL lock_timeout = '1s';\nALTER TABLE projects ADD COLUMN color TEXT;\n")
+        before = contents_of(migrated)
+        with transaction(migrated) as reader:
+            result = installation.run("plan", database=migrated, env={"LOCK_WAIT_SECONDS": "0"})
+            pid = reader.connection.info.backend_pid
+        assert result.returncode == 6
+        (error,) = errors_in(result)
+        assert error.startswith(
+            f"{id} was held up for 0 s and was rolled back: canceling statement due to lock timeout"
+        )
+        assert f"; pid {pid} (psql, role owner, idle in transaction, " in error
+        assert contents_of(migrated) == before
+
+    def test_that_meet_a_lock_are_rehearsed_once_it_is_gone(self, migrated, installation):
+        id = installation.add("more", "SET LOCAL lock_timeout = '1s';\nALTER TABLE projects ADD COLUMN color TEXT;\n")
+        with transaction(migrated) as reader, installation.start("plan", database=migrated) as process:
+            read_until(process, "A rehearsal takes the locks that it tells of while it lasts")
+            read_until(process, "Held up while rehearsing the migrations: ")
+            reader.execute("COMMIT")
+            told = process.communicate()[0]
+        assert (process.returncode, told) == (0, f"{id}: would be applied; ACCESS EXCLUSIVE on projects\n")
+
+
+@pytest.mark.only_pg("pg18")
+class TestDifferences:
+    INDEX = "DROP INDEX idx_time_entries_user_id"
+    DEFAULT = "ALTER TABLE projects ALTER status DROP DEFAULT"
+
+    @pytest.mark.parametrize(
+        ("damage", "env", "told"),
+        [
+            (DEFAULT, {}, "1 difference would be healed by replaying the migrations, under ACCESS EXCLUSIVE locks:"),
+            (
+                f"{DEFAULT}; {INDEX}",
+                {},
+                "2 differences would be healed by replaying the migrations, under ACCESS EXCLUSIVE locks:",
+            ),
+            (
+                INDEX,
+                {},
+                "1 difference would be healed by replaying migrations of their own; readers and writers go on:",
+            ),
+            (DEFAULT, {"HEAL": "off"}, "1 difference would be left as found, for HEAL=off:"),
+        ],
+    )
+    def test_are_told_with_what_would_become_of_them(self, migrated, run_runner, damage, env, told):
+        migrated.execute(damage)
+        before = contents_of(migrated)
+        result = run_runner("plan", database=migrated, env=env)
+        assert (result.returncode, result.stdout.splitlines()[0]) == (0, told)
+        assert contents_of(migrated) == before
+
 
 @pytest.mark.only_pg("pg18")
 class TestWhileSomebodyElseMigrates:
@@ -132,7 +186,7 @@ class TestWhileSomebodyElseMigrates:
         assert contents_of(migrated) == before
 
     def test_a_start_waits_for_the_end_of_a_plan(self, migrated, installation):
-        installation.add("held", HELD)
+        installation.add("held", f"SET LOCAL lock_timeout = '1min';\n{HELD}")  # else it gives way, and the start comes
         with held_up(migrated) as release, installation.start("plan", database=migrated) as rehearsal:
             wait_for(lambda: migrated.query(f"SELECT pid {WAITING}"))
             with installation.start("migrate", database=migrated) as start:

@@ -63,6 +63,15 @@ class TestBehindAPooler:
         assert errors_in(result) == [REFUSAL]
         assert contents_of(database) == before
 
+    def test_the_connection_test_says_so_too(self, migrated, pooler, run_runner):
+        result = run_runner("wait", database=through(pooler, migrated))
+        assert result.returncode == 0
+        assert "Role owner, privileges: not looked at, for no migration goes this way" in result.stderr
+        assert f"notice: {REFUSAL}" in result.stderr
+        result = run_runner("wait", database=through(pooler, migrated), env={"MIGRATION_DATABASE_URL": migrated.url})
+        assert result.returncode == 0
+        assert result.stderr.endswith(" Role owner, privileges: all that a migration needs\n")
+
     def test_a_pooler_in_the_url_for_migrations_is_refused_as_well(self, database, pooler, run_runner):
         env = {"MIGRATION_DATABASE_URL": through(pooler, database)}
         result = run_runner("migrate", database=database, env=env)
@@ -82,7 +91,7 @@ class TestBehindAPooler:
         result = run_runner("migrate", database=through(pooler, database), env=env)
         assert result.returncode == 0, result.stderr
         straight = f"127.0.0.1:{database.server.port}/{database.name}"
-        assert f"Migrating through MIGRATION_DATABASE_URL ({straight}), as owner" in result.stderr
+        assert f"Migrations go through MIGRATION_DATABASE_URL ({straight}), as owner" in result.stderr
         assert run_runner("verify", database=database).returncode == 0
         assert run_runner("plan", database=through(pooler, database), env=env).stdout == "Nothing is pending\n"
 
@@ -174,6 +183,24 @@ class TestTheUrlForMigrations:
         finally:
             database.execute(f"DROP OWNED BY {app}", user="postgres")
             database.server.execute(f"DROP ROLE {app}")
+
+    def test_is_what_the_connection_test_looks_at(self, migrated, run_runner):
+        app = f"app_{migrated.name}"
+        migrated.server.create_role(app)
+        try:
+            migrated.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {app}")
+            env = {"MIGRATION_DATABASE_URL": migrated.url}
+            result = run_runner("wait", database=migrated.url_as(app), env=env)
+            assert result.returncode == 0
+            assert "Role owner, privileges: all that a migration needs" in result.stderr
+            assert "OWNER TO" not in result.stderr
+            env = {"MIGRATION_DATABASE_URL": migrated.url_as("owner", "Tr0ub4dor")}
+            result = run_runner("wait", database=migrated.url_as(app), env=env)
+            assert result.returncode == 5
+            assert "Check the user name and the password in MIGRATION_DATABASE_URL" in result.stderr
+        finally:
+            migrated.execute(f"DROP OWNED BY {app}", user="postgres")
+            migrated.server.execute(f"DROP ROLE {app}")
 
     def test_outlives_the_idle_time_that_the_apps_role_has(self, database, installation):
         installation.add("slow", "SELECT pg_sleep(2);\n")

@@ -307,6 +307,8 @@ def test_a_taken_port_is_told_as_without_it(run_runner):
         ("--bind 127.0.0.1:http", "GUNICORN_CMD_ARGS is wrong: 'http' is not a valid port number. "),
         ("--worker-class bogus", "GUNICORN_CMD_ARGS is wrong: class uri 'bogus' invalid or not found. "),
         ("--name 'a", "GUNICORN_CMD_ARGS is wrong: No closing quotation. "),
+        ("--version", "GUNICORN_CMD_ARGS is wrong: with --help or --version Gunicorn does nothing but print. "),
+        ("-h", "GUNICORN_CMD_ARGS is wrong: with --help or --version Gunicorn does nothing but print. "),
     ],
 )
 def test_wrong_arguments_for_gunicorn_are_told_before_anything_is_touched(arguments, expected, run_runner):

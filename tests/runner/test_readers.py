@@ -120,5 +120,14 @@ def test_without_the_schema_it_is_told_what_is_lacking(onlooker, migrated, run_r
     migrated.execute(f'REVOKE USAGE ON SCHEMA public FROM "{READER}"', user="postgres")
     result = run_runner("verify", "--json", database=migrated.url_as(onlooker))
     (line,) = errors_in(result)
-    assert f"GRANT USAGE ON SCHEMA ... TO {READER}" in line
+    assert f'GRANT USAGE ON SCHEMA ... TO "{READER}"' in line
     assert (result.returncode, result.stdout) == (5, "")
+
+
+def test_status_tells_what_to_grant_to_a_role_whose_name_needs_quotes(onlooker, migrated, run_runner):
+    migrated.execute('ALTER SCHEMA public RENAME TO "My Schema"', user="postgres")
+    migrated.execute(f'ALTER DATABASE {migrated.name} SET search_path = "My Schema"', user="postgres")
+    result = run_runner("status", database=migrated.url_as(onlooker))
+    assert result.returncode == 5
+    migrated.execute(errors_in(result)[0].rpartition(": ")[2])
+    assert run_runner("status", database=migrated.url_as(onlooker)).returncode == 0

@@ -123,6 +123,25 @@ class TestWhenItFails:
         assert databases(server) == before
         assert (installation.sql / "runner" / "schema.txt").read_text("ascii") == SNAPSHOT.read_text("ascii")
 
+    def test_at_the_file_itself_one_line_says_so(self, database, installation, maker):
+        snapshot = installation.sql / "runner" / "schema.txt"
+        snapshot.unlink()
+        snapshot.mkdir()
+        result = installation.run("snapshot", database=database.url_as(maker))
+        assert result.returncode == 2
+        assert errors_in(result) == [
+            f"{snapshot} cannot be written: Is a directory. Run snapshot in a checkout that this user may write to"
+        ]
+        assert not list(snapshot.parent.glob("*.part"))
+
+    def test_for_want_of_room_the_old_text_stays(self, database, installation, maker):
+        little = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh"]
+        result = installation.run("snapshot", database=database.url_as(maker), wrapper=little)
+        assert result.returncode == 2
+        assert "cannot be written: File too large. " in errors_in(result)[0]
+        assert [path.name for path in (installation.sql / "runner").glob("schema*")] == ["schema.txt"]
+        assert (installation.sql / "runner" / "schema.txt").read_text("ascii") == SNAPSHOT.read_text("ascii")
+
     def test_by_a_signal_no_scratch_database_is_left(self, server, database, installation, maker):
         before = databases(server)
         installation.add("slow", "SELECT pg_sleep(60);\n")
