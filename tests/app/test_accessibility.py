@@ -16,7 +16,7 @@ NO_PAGE = {
     "/reports.csv",
     "/reports/chart.svg",
     "/static/<path:filename>",
-    "/system/chart/<metric>.svg",
+    "/system/chart/<path:metric>.svg",
     "/timer/bar",
     "/timer/state",
 }

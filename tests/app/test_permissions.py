@@ -89,7 +89,7 @@ POST /settings/logo/remove                      sign-in 403   403   done
 GET  /logo                                      ok      ok    ok    ok
 
 GET  /system                                    sign-in 403   403   ok
-GET  /system/chart/<metric>.svg                 sign-in 403   403   ok
+GET  /system/chart/<path:metric>.svg            sign-in 403   403   ok
 
 GET  /sign-in                                   ok      on    on    on
 POST /sign-in                                   done    done  done  done
