@@ -32,7 +32,8 @@
 
   function followProject(form) {
     const { project, billable } = fieldsOf(form);
-    if (billable && project.value && !("said" in form.dataset)) billable.checked = !("unbilled" in project.selectedOptions[0].dataset);
+    if (!billable || !project.value || "said" in form.dataset) return;
+    billable.checked = !("unbilled" in project.selectedOptions[0].dataset);
   }
 
   document.addEventListener("change", (event) => {

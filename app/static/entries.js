@@ -114,10 +114,10 @@ async function send(form, submitter) {
     const advice = parse(html).querySelector(".message h1 + p"); // of a page about what went wrong
     if (answer.status === 400) tell(form, await renewed(form));
     else if (advice) tell(form, advice.textContent);
-    else {
+    else if (answer.status === 422 || answer.status === 409) {
       put(place, html);
       (place.querySelector(".wrong input, .wrong select, .wrong textarea, .error, button") || place).focus();
-    }
+    } else tell(form, "That could not be saved just now. Try again in a moment."); // a proxy answered
   } catch {
     tell(form, "There is no connection. Try again in a moment.");
   }

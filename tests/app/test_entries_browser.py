@@ -165,6 +165,13 @@ def test_what_was_typed_outlives_the_session_and_the_connection(open_page, migra
     form.get_by_text("There is no connection. Try again in a moment. What you typed is still here.").wait_for()
     page.context.set_offline(False)
 
+    page.route(
+        "**/entries", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>", content_type="text/html")
+    )
+    save.click()
+    form.get_by_text("That could not be saved just now.").wait_for()
+    page.unroute("**/entries")
+
     migrated.execute("DELETE FROM sign_in_sessions")
     save.click()
     form.get_by_text("You are signed out.").wait_for()
