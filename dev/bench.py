@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,8 @@ ROUNDS = 12
 PORT = 18080
 FLOOR = "import os, psycopg2; c = psycopg2.connect(os.environ['DATABASE_URL']); k = c.cursor(); k.execute('select 1')"
 TRIVIAL = "-- File {number} of many.\nSET LOCAL lock_timeout = '5s';\n"
+LONG = "SELECT pg_sleep(60);\n"
+SLEEPING = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 
 
 def main() -> None:
@@ -46,6 +49,9 @@ def main() -> None:
             seconds = statistics.median(once([*runner_many, "migrate"], fresh, before=recreate) for _ in range(3))
             show("fresh database, 1,000 files", seconds, "s", 2)
             show("nothing to do, 1,000 files", ratio([*runner_many, "migrate"], floor, fresh), "x the floor", 1.5)
+            (many / "sql" / "1001-long.sql").write_text(LONG)
+            seconds = statistics.median(ending([*runner_many, "migrate"], fresh) for _ in range(5))
+            show("end by SIGTERM in a long statement", seconds, "s", 2)
             recreate(fresh)
             for _ in range(2):
                 once([*runner, "migrate"], fresh)
@@ -156,6 +162,21 @@ def first_answer(command: list, conninfo: str) -> float:
     finally:
         process.terminate()
         process.wait()
+
+
+def ending(command: list, conninfo: str) -> float:
+    """Send SIGTERM to a start whose migration sleeps; give the seconds until its end."""
+    process = subprocess.Popen(command, env=environment(conninfo), stderr=subprocess.DEVNULL)
+    with contextlib.closing(psycopg2.connect(conninfo)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        while cursor.rowcount < 1:
+            cursor.execute(SLEEPING)
+            time.sleep(0.01)
+    began = time.perf_counter()
+    process.terminate()
+    if (code := process.wait()) != 128 + signal.SIGTERM:
+        sys.exit(f"bench: SIGTERM ended a start with {code}")
+    return time.perf_counter() - began
 
 
 def noticed(folder: str) -> float:

@@ -1,7 +1,7 @@
 """The board of tasks in a real browser: by mouse, by keyboard and without JavaScript."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from pages import problems_of, width_of
 
 pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
 
@@ -59,7 +59,7 @@ def test_cards_are_moved_by_mouse_and_by_keyboard_and_focus_goes_with_them(open_
     page.keyboard.press("Alt+ArrowRight")
     page.get_by_text("Later: Pending.").wait_for(state="attached")
     assert [status for _, status in migrated.query(WHERE)] == ["pending", "pending", "in_progress", "pending"]
-    assert Axe().run(page).violations_count == 0
+    assert problems_of(page) == []
 
 
 def test_a_card_that_cannot_be_moved_goes_back_and_the_page_says_why(open_page, migrated, board):
@@ -117,5 +117,5 @@ def test_projects_and_tasks_fit_a_phone_and_axe_finds_nothing(open_page, migrate
         origin = page.url.removesuffix("/projects")
         for path in paths:
             page.goto(origin + path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-            assert Axe().run(page).violations_count == 0, (path, scheme)
+            assert width_of(page) <= 360, path
+            assert problems_of(page) == [], (path, scheme)

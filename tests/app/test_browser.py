@@ -1,6 +1,7 @@
 """Pages in a real browser."""
 
 import pytest
+from pages import width_of
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -24,7 +25,7 @@ def test_pages_fit_a_phone_by_day_and_by_night(chromium, serve, migrated, scheme
     page.on("console", lambda message: complaints.append(message.text))
 
     page.goto(served.url)
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert width_of(page) <= NARROW["width"]
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(int(part) for part in background.removeprefix("rgb(").removesuffix(")").split(","))
     assert (brightness > 382) == (scheme == "light")
@@ -32,7 +33,7 @@ def test_pages_fit_a_phone_by_day_and_by_night(chromium, serve, migrated, scheme
 
     page.goto(f"{served.url}/nowhere")
     assert page.get_by_role("heading", name="Not Found").is_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert width_of(page) <= NARROW["width"]
 
     page.keyboard.press("Tab")
     focused = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")

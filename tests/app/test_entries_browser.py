@@ -3,24 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pages import problems_of, width_of
+from playwright.sync_api import expect
 
 from app import passwords
 
 pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
 
 PHONE = {"width": 360, "height": 640}
-
-
-def problems(page) -> list[str]:
-    """Return what axe finds wrong with a page."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
-
-
-def width_of(page) -> int:
-    return page.evaluate("document.documentElement.scrollWidth")
 
 
 @pytest.fixture
@@ -62,11 +52,12 @@ def test_a_morning_with_the_page(open_page, migrated, yesterday):
     form.get_by_text("A day ends at 23:59.").wait_for()
     assert page.evaluate("document.activeElement.name") == "start", "where something is wrong, there is the focus"
     assert form.get_by_label("What was done").input_value() == "Call with Marta"
-    assert problems(page) == []
+    assert problems_of(page) == []
     form.get_by_label("Start").fill("10pm")
     form.get_by_label("Start").press("Enter")
     page.get_by_text("Added: 22:00 to 01:00 the next day = 3:00").wait_for()
-    assert "Call with Marta" in row.nth(0).inner_text() and "+1" in row.nth(0).inner_text()
+    expect(row.nth(0)).to_contain_text("Call with Marta")
+    expect(row.nth(0)).to_contain_text("+1")
 
     # Changed in place, while another tab changes it too.
     page.wait_for_load_state()  # without its scripts the link leads to a page
@@ -83,22 +74,22 @@ def test_a_morning_with_the_page(open_page, migrated, yesterday):
     assert notes.input_value() == "mine"
     row.nth(1).get_by_role("button", name="Save").click()
     row.nth(1).locator("form").wait_for(state="detached")
-    assert "mine" in row.nth(1).inner_text()
+    expect(row.nth(1)).to_contain_text("mine")
     assert migrated.query("SELECT count(*) FROM time_entries WHERE notes = 'mine'") == [(1,)]
 
     # Deleted and brought back.
     row.nth(2).get_by_role("button", name="Delete").click()
     page.get_by_text("Deleted: note 9").wait_for()
-    assert problems(page) == []
+    assert problems_of(page) == []
     page.get_by_role("button", name="Undo").click()
     row.nth(2).get_by_text("note 9").wait_for()
-    assert row.count() == 4
+    expect(row).to_have_count(4)
 
     # Found again.
     page.get_by_label("Search notes and tags").fill("note 8")
     page.keyboard.press("Enter")
     page.get_by_text("no longer search").wait_for(state="attached")
-    assert row.count() == 1
+    expect(row).to_have_count(1)
 
 
 def test_a_form_follows_the_project_and_is_not_left_unasked(open_page, migrated, yesterday):
@@ -200,9 +191,9 @@ def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, ye
     page.get_by_label("Start").fill("2:30")
     page.get_by_label("or duration").fill("1,5")
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_text("There is no 02:30 on that day").is_visible()
+    page.get_by_text("There is no 02:30 on that day").wait_for()
     page.get_by_role("button", name="Starts at 03:00").click()
-    assert page.get_by_text("Added: 03:00 to 04:30 = 1:30").is_visible()
+    page.get_by_text("Added: 03:00 to 04:30 = 1:30").wait_for()
     assert (datetime(2026, 3, 29, 1),) in migrated.query("SELECT start_time FROM time_entries")
 
     page.get_by_role("link", name="Edit").first.click()
@@ -212,13 +203,13 @@ def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, ye
     page.get_by_text("Wörk").first.wait_for()
     page.get_by_role("button", name="Delete").first.click()
     page.get_by_role("button", name="Undo").click()
-    assert page.locator(".entry-day li").count() == 4
+    expect(page.locator(".entry-day li")).to_have_count(4)
     assert migrated.query("SELECT count(*) FROM time_entries WHERE task_id IS NOT NULL") == [(1,)]
 
     phone = open_page("alice", "/?q=note", viewport=PHONE, color_scheme="dark")
     assert width_of(phone) <= PHONE["width"]
-    assert problems(phone) == []
+    assert problems_of(phone) == []
     phone.get_by_role("link", name="Edit").first.click()
     phone.locator(".editing form").wait_for()
     assert width_of(phone) <= PHONE["width"]
-    assert problems(phone) == []
+    assert problems_of(phone) == []

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from playwright.sync_api import expect
 
 from app import passwords
 
@@ -132,12 +133,8 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
 
     navigation.get_by_role("link", name="Week").click()
     page.get_by_role("link", name="Earlier").click()
-    assert page.locator("tfoot .total").all_inner_texts() == [
-        *(hours(m) for *_, m in WEEK),
-        "0:00",
-        "0:00",
-        hours(total),
-    ]
+    totals = [*(hours(minutes) for *_, minutes in WEEK), "0:00", "0:00", hours(total)]
+    expect(page.locator("tfoot .total")).to_have_text(totals)
     page.get_by_label("Relaunch, Sat").fill("1:30")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved 1:30 in one cell.").wait_for()
@@ -147,9 +144,9 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
     navigation.get_by_role("link", name="Reports").click()
     page.get_by_role("link", name="Last week").click()
     report = page.locator(".report")
-    assert hours(total) in report.locator("tfoot").inner_text()
+    expect(report.locator("tfoot")).to_contain_text(hours(total))
     amount = f"{80 * total / 60:,.2f}"
-    assert amount in page.locator(".totals").inner_text()
+    expect(page.locator(".totals")).to_contain_text(amount)
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as CSV").click()
     with open(download.value.path(), newline="", encoding="utf-8-sig") as file:
@@ -157,12 +154,13 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
     assert sum(int(row["credited_seconds"]) for row in rows) == total * 60
     assert {row["start"][:10] for row in rows} == {f"{monday() + timedelta(days=n):%Y-%m-%d}" for n in range(6)}
     report.locator("tfoot a").first.click()
-    assert page.locator("tbody tr").count() == len(rows) == len(WEEK) + 1
-    assert hours(total) in page.locator(".totals").inner_text()
+    expect(page.locator("tbody tr")).to_have_count(len(WEEK) + 1)
+    assert len(rows) == len(WEEK) + 1
+    expect(page.locator(".totals")).to_contain_text(hours(total))
 
     page.get_by_role("button", name="Sign out").click()
     sign_in(page)
-    assert page.get_by_text("Sketch").first.is_visible()
+    page.get_by_text("Sketch").first.wait_for()
 
 
 def test_the_same_work_without_javascript(new_page, migrated, admin):
@@ -171,7 +169,7 @@ def test_the_same_work_without_javascript(new_page, migrated, admin):
     page.get_by_label("What are you working on?").fill("Sketch")
     page.get_by_role("button", name="Start").click()
     page.get_by_role("button", name="Stop").click()
-    assert page.get_by_text("Stopped “Sketch” after 0:0").is_visible()
+    page.get_by_text("Stopped “Sketch” after 0:0").wait_for()
 
     page.get_by_text("Add time by hand").click()
     page.get_by_label("What was done").fill("By hand")
@@ -180,11 +178,13 @@ def test_the_same_work_without_javascript(new_page, migrated, admin):
     page.get_by_label("Start").fill("9")
     page.get_by_label("or duration").fill("1:30")
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_text("Added: 09:00 to 10:30 = 1:30").is_visible()
+    page.get_by_text("Added: 09:00 to 10:30 = 1:30").wait_for()
 
     page.get_by_role("button", name="Delete").last.click()
+    page.get_by_text("Deleted: By hand").wait_for()
     assert credited(migrated) == [(None,)]
     page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Deleted: By hand").wait_for(state="detached")
     assert credited(migrated) == [(90,)]
 
     page.goto(page.url.partition("?")[0].rstrip("/") + "/reports?period=last-week")

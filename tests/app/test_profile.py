@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from pages import width_of
 from playwright.sync_api import expect
 
 from app import passwords
@@ -193,4 +194,4 @@ def test_all_of_it_by_keyboard_in_a_real_browser(alice, open_page, migrated):
         page.get_by_label(label, exact=True).fill(text)
     page.keyboard.press("Enter")
     expect(page.get_by_text("The password is changed")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert width_of(page) <= 360

@@ -255,11 +255,11 @@ def test_a_real_browser_sends_it_again(open_page, migrated, close_database):
     page.get_by_label("Password").fill("wrong")
     with close_database(migrated):
         page.get_by_role("button", name="Sign in").click()
-        assert page.get_by_role("heading", name="Service Unavailable").is_visible()
+        page.get_by_role("heading", name="Service Unavailable").wait_for()
         assert page.get_by_role("definition").inner_text() == "alice"
     page.get_by_label("Password").fill("wrong again")
     page.get_by_role("button", name="Send it again").click()
-    assert page.get_by_text("Name and password do not go together.").is_visible()
+    page.get_by_text("Name and password do not go together.").wait_for()
     assert page.get_by_label("Name").input_value() == "alice"
 
 

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pages import width_of
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("chromium")]
 
@@ -27,12 +29,10 @@ def work(migrated, cast):
 
 
 def fits(page):
-    return page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    return width_of(page) <= page.viewport_size["width"]
 
 
 def test_the_clock_runs_in_bar_title_and_icon_and_other_tabs_follow(open_page, work, migrated):
-    from playwright.sync_api import expect
-
     first = open_page("alice", "/")
     second = first.context.new_page()
     second.goto(first.url.rstrip("/") + "/week")
@@ -68,8 +68,6 @@ def test_the_clock_runs_in_bar_title_and_icon_and_other_tabs_follow(open_page, w
 
 
 def test_keys_start_stop_continue_search_and_help_and_rest_while_one_types(open_page, migrated, cast):
-    from playwright.sync_api import expect
-
     page = open_page("alice", "/week")
 
     def press(key: str) -> None:
@@ -113,8 +111,6 @@ def test_keys_start_stop_continue_search_and_help_and_rest_while_one_types(open_
 
 
 def test_what_runs_is_edited_in_its_place(open_page, work, migrated, cast):
-    from playwright.sync_api import expect
-
     now = datetime.now(UTC).replace(tzinfo=None)
     migrated.execute("UPDATE settings SET timezone = 'UTC'")
     migrated.execute(
@@ -138,8 +134,6 @@ def test_what_runs_is_edited_in_its_place(open_page, work, migrated, cast):
 
 
 def test_a_double_click_opens_one_form_and_the_title_has_the_name_of_the_company(open_page, migrated, cast):
-    from playwright.sync_api import expect
-
     migrated.execute("UPDATE settings SET company_name = 'Acme · Sons'")
     migrated.execute(
         "INSERT INTO time_entries (user_id, start_time, notes) VALUES (%s, timezone('utc', now()), 'Sketch')",
@@ -165,16 +159,18 @@ def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated
     assert page.url.endswith("/week") and fits(page)
 
     page.get_by_role("link", name="Edit").click()
+    page.locator("#work-notes").wait_for()
     assert fits(page)
     page.locator("#work-notes").fill("Short")
     page.locator("main").get_by_role("button", name="Save").click()
-    assert page.url.endswith("/week")
+    page.wait_for_url("**/week")
 
     page.get_by_text("Switch to something else").click()
     page.get_by_label("What are you working on?").fill("Second")
     page.get_by_role("button", name="Switch").click()
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Continue “Second”").click()
+    page.get_by_role("button", name="Stop").wait_for()
     assert migrated.query("SELECT notes, billable, end_time IS NULL FROM time_entries ORDER BY id") == [
         ("Short", False, False),
         ("Second", True, False),
@@ -187,9 +183,10 @@ def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated
         """
     )
     page.goto(page.url)
-    assert page.get_by_text("It ran on while you were away").is_visible() and fits(page)
+    page.get_by_text("It ran on while you were away").wait_for()
+    assert fits(page)
     page.get_by_role("button", name="Stop at").click()
-    assert page.get_by_text("Stopped “Second” after 1:").is_visible()
+    page.get_by_text("Stopped “Second” after 1:").wait_for()
 
 
 def test_an_administrator_ends_the_timer_of_another_on_a_phone_without_javascript(open_page, migrated, cast):
@@ -201,14 +198,16 @@ def test_an_administrator_ends_the_timer_of_another_on_a_phone_without_javascrip
             cast["alice"], days,
         )  # fmt: skip
     page = open_page("carol", f"/people/{cast['alice']}", viewport=PHONE, java_script_enabled=False)
-    assert page.get_by_role("button", name="Stop now").count() == 1 and fits(page)
+    expect(page.get_by_role("button", name="Stop now")).to_have_count(1)
+    assert fits(page)
     end = page.get_by_label("It ended at", exact=True)
     begun = datetime.fromisoformat(end.input_value())
     page.get_by_role("button", name="Set").first.click()
-    assert page.get_by_text("it ended after that.").is_visible() and fits(page)
+    page.get_by_text("it ended after that.").wait_for()
+    assert fits(page)
     end.fill(f"{begun + timedelta(hours=8):%Y-%m-%dT%H:%M}")
     page.get_by_role("button", name="Set").first.click()
-    assert page.get_by_text("The timer was stopped.").is_visible()
+    page.get_by_text("The timer was stopped.").wait_for()
     assert migrated.query("SELECT end_time FROM time_entries WHERE end_time IS NOT NULL") == [
         (begun + timedelta(hours=8),)
     ]

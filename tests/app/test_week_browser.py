@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+from playwright.sync_api import expect
 
 from app import durations
 
@@ -37,7 +38,7 @@ def test_hours_are_typed_as_into_a_spreadsheet(open_page, migrated, cast):
     ]
     page.get_by_role("button", name="Save").press("Enter")
     page.get_by_text("Saved 5:00 in 3 cells.").wait_for()
-    assert page.locator("tfoot .total").last.inner_text() == "5:00"
+    expect(page.locator("tfoot .total").last).to_have_text("5:00")
     written = migrated.query(
         "SELECT project_id, start_time::date::text, duration_seconds FROM time_entries ORDER BY 1, 2"
     )
@@ -50,7 +51,7 @@ def test_without_javascript_and_on_a_phone(open_page, migrated, cast):
     page.get_by_role("button", name="Add row").click()
     page.get_by_label("General, Wed 25 Mar").fill("1:15")
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_text("Saved 1:15 in one cell.").is_visible()
+    page.get_by_text("Saved 1:15 in one cell.").wait_for()
     assert migrated.query("SELECT user_id, duration_seconds FROM time_entries") == [(cast["alice"], 4500)]
 
 

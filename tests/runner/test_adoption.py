@@ -526,10 +526,10 @@ class TestBesideOthers:
     def test_it_ends_where_the_reader_stays(self, old, run_runner):
         before = contents_of(old)
         with transaction(old, "SELECT FROM time_entries"):
-            result = run_runner("migrate", database=old, env={"LOCK_WAIT_SECONDS": "1"})
+            result = run_runner("migrate", database=old, env={"LOCK_WAIT_SECONDS": "2"})
         assert result.returncode == 6
         (problem,) = errors_in(result)
-        assert problem.startswith("The adoption was held up for 1 s and was rolled back: ")
+        assert problem.startswith("The adoption was held up for 2 s and was rolled back: ")
         assert "psql" in problem
         assert contents_of(old) == before
 

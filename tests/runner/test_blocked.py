@@ -37,7 +37,7 @@ def test_it_gives_way_names_who_is_there_and_goes_on_when_they_are_gone(migrated
     assert re.search(
         rf" notice: {HELD_UP}{more.ids[-1]}: pid {pid} \(psql, role owner, idle in transaction, query \d+ s old,"
         r" transaction \d+ s old\) holds ACCESS SHARE on projects\."
-        r" Gave way \(canceling statement due to lock timeout\); next try in 0\.5 s, 299 s left\n$",
+        r" Gave way \(canceling statement due to lock timeout\); next try in 0\.5 s, 29\d s left\n$",
         first,
     )
     assert migrated.query(APPLIED, more.ids[-1]) == [(1,)]
@@ -73,7 +73,7 @@ def test_when_the_time_is_over_it_fails_and_names_them_and_the_next_start_goes_o
 
 def test_a_session_of_another_role_is_named_as_far_as_it_is_shown(migrated, more):
     with transaction(migrated, user="postgres") as reader:
-        result = more.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "0"})
+        result = more.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "2"})
         pid = reader.connection.info.backend_pid
     assert f"; pid {pid} (psql, role postgres) holds ACCESS SHARE on projects." in errors_in(result)[0]
 
@@ -91,7 +91,7 @@ def test_a_prepared_transaction_is_named_by_its_name(tmp_path, run_runner, insta
             assert installation.run("migrate", database=database).returncode == 0
             installation.add("more", MORE)
             database.execute("BEGIN; UPDATE projects SET status = status; PREPARE TRANSACTION 'forgotten'")
-            result = installation.run("migrate", database=database, env={"LOCK_WAIT_SECONDS": "0"})
+            result = installation.run("migrate", database=database, env={"LOCK_WAIT_SECONDS": "2"})
             database.execute("ROLLBACK PREPARED 'forgotten'")
     assert re.search(
         r"; prepared transaction forgotten \(role owner, transaction \d+ s old\) holds ROW EXCLUSIVE on projects\. ",
@@ -199,11 +199,11 @@ def test_an_index_whose_build_was_killed_is_built_again(migrated, installation, 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_pause(migrated, more, number, code):
     with transaction(migrated), more.start("migrate", database=migrated) as process:
-        read_until(process, "next try in 2.0 s")
+        read_until(process, "next try in 4.0 s")
         began = time.monotonic()
         process.send_signal(number)
         process.communicate()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 3.5
     assert process.returncode == code
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
 
@@ -219,7 +219,7 @@ def test_a_signal_ends_a_wait_that_is_being_looked_at(migrated, installation):
         began = time.monotonic()
         process.terminate()
         process.communicate()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20  # the wait itself would take a minute
     assert process.returncode == 143
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
 

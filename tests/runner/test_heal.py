@@ -325,7 +325,7 @@ class TestALockThatIsNotToBeHad:
 
     def test_is_tried_again_at_the_next_start(self, migrated, serve):
         with transaction(migrated, "SELECT FROM users") as reader:
-            result = serve(migrated, LOCK_WAIT_SECONDS="0")
+            result = serve(migrated, LOCK_WAIT_SECONDS="2")  # time to see who it is
             pid = reader.connection.info.backend_pid
         assert result.returncode == 1
         (cause,) = said(result, "Replaying")
@@ -354,7 +354,7 @@ class TestALockThatIsNotToBeHad:
     def test_is_told_with_its_holder_though_more_was_healed_after_it(self, migrated, migrate):
         migrated.execute("ALTER TABLE projects ALTER status DROP DEFAULT; DROP INDEX idx_time_entries_user_id")
         with transaction(migrated) as reader:
-            result = migrate(migrated, LOCK_WAIT_SECONDS="0")
+            result = migrate(migrated, LOCK_WAIT_SECONDS="2")
             pid = reader.connection.info.backend_pid
         assert said(result, "Healed") == ["Healed index time_entries.idx_time_entries_user_id"]
         (line,) = said(result, "Replaying ")

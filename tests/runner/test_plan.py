@@ -104,12 +104,12 @@ class TestPendingFiles:
         id = installation.add("more", "SET LOCAL lock_timeout = '1s';\nALTER TABLE projects ADD COLUMN color TEXT;\n")
         before = contents_of(migrated)
         with transaction(migrated) as reader:
-            result = installation.run("plan", database=migrated, env={"LOCK_WAIT_SECONDS": "0"})
+            result = installation.run("plan", database=migrated, env={"LOCK_WAIT_SECONDS": "2"})
             pid = reader.connection.info.backend_pid
         assert result.returncode == 6
         (error,) = errors_in(result)
         assert error.startswith(
-            f"{id} was held up for 0 s and was rolled back: canceling statement due to lock timeout"
+            f"{id} was held up for 2 s and was rolled back: canceling statement due to lock timeout"
         )
         assert f"; pid {pid} (psql, role owner, idle in transaction, " in error
         assert contents_of(migrated) == before
