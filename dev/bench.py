@@ -169,7 +169,7 @@ def ending(command: list, conninfo: str) -> float:
     process = subprocess.Popen(command, env=environment(conninfo), stderr=subprocess.DEVNULL)
     with contextlib.closing(psycopg2.connect(conninfo)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
-        while cursor.rowcount < 1:
+        while cursor.rowcount < 1 and process.poll() is None:
             cursor.execute(SLEEPING)
             time.sleep(0.01)
     began = time.perf_counter()
