@@ -69,7 +69,7 @@ def require_all_right(laboratory, database, place: Place, *, may_refuse: bool) -
 
 
 @settings(
-    max_examples=300 if NIGHTLY else 15,
+    max_examples=300 if NIGHTLY else 10,
     derandomize=not NIGHTLY,
     deadline=None,
     database=None,

@@ -22,7 +22,7 @@ def places(laboratory: Laboratory, origin: str, number: int) -> list[Place]:
 @pytest.mark.parametrize("origin", ["empty", "damaged"])
 def test_a_session_that_an_administrator_ends(laboratory, origin):
     undisturbed = laboratory.undisturbed(origin)
-    for place in places(laboratory, origin, 8):
+    for place in places(laboratory, origin, 5):
         with laboratory.database(origin) as database, laboratory.telling(place, undisturbed):
 
             def end_session(_, database=database):
@@ -83,7 +83,7 @@ def test_a_session_that_is_lost_before_a_file_is_replayed(laboratory):
     """It was taken for a bug (70): no file had begun that could be named."""
     undisturbed = laboratory.undisturbed("damaged")
     begins = [number for number, statement in enumerate(undisturbed.statements, start=1) if statement == "BEGIN"]
-    for number in some(begins, 6, nightly=40):
+    for number in some(begins, 4, nightly=40):
         place = Place(number, "before")
         with laboratory.database("damaged") as database, laboratory.telling(place, undisturbed):
             start, _ = laboratory.interrupted(

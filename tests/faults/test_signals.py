@@ -20,7 +20,7 @@ SLEEPING = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = cur
 def test_a_signal_at_any_statement(laboratory, origin, number):
     undisturbed = laboratory.undisturbed(origin)
     numbers = range(1, len(undisturbed.statements) + 1)
-    for place in some([Place(each, moment) for each in numbers for moment in MOMENTS], 6, nightly=50):
+    for place in some([Place(each, moment) for each in numbers for moment in MOMENTS], 4, nightly=50):
         with laboratory.database(origin) as database, laboratory.telling(place, undisturbed):
             start, _ = laboratory.interrupted(database, place, lambda start: start.kill(number))
             assert start.code in (0, CODES[number]), start.said
