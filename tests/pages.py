@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
+
 
 def width_of(page: Any) -> int:
     """Return how wide a page is, in CSS pixels, once all of it is there.
@@ -14,8 +16,6 @@ def width_of(page: Any) -> int:
 
 def problems_of(page: Any) -> list[str]:
     """Return what axe finds wrong with a page, once all of it is there."""
-    from axe_playwright_python.sync_playwright import Axe
-
     page.wait_for_load_state()
     found = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]

@@ -43,7 +43,7 @@ def test_a_signal_to_pid_1_cancels_a_long_statement(migrated, installation, numb
         began = time.monotonic()
         os.kill(int(runner), number)
         process.communicate()
-        assert time.monotonic() - began < 20  # the statement itself would take 60; the time is for `make bench`
+        assert time.monotonic() - began < 2
     assert process.returncode == CODES[number]
     assert migrated.query(f"SELECT {SLEEPING}") == []
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]

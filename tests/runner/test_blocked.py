@@ -203,7 +203,7 @@ def test_a_signal_ends_the_pause(migrated, more, number, code):
         began = time.monotonic()
         process.send_signal(number)
         process.communicate()
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 2
     assert process.returncode == code
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
 
@@ -219,7 +219,7 @@ def test_a_signal_ends_a_wait_that_is_being_looked_at(migrated, installation):
         began = time.monotonic()
         process.terminate()
         process.communicate()
-        assert time.monotonic() - began < 20  # the wait itself would take a minute
+        assert time.monotonic() - began < 2
     assert process.returncode == 143
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
 

@@ -49,7 +49,7 @@ def test_a_signal_cancels_the_statement_and_rolls_back(migrated, slow, command, 
         began = time.monotonic()
         process.send_signal(number)
         said = process.communicate()[1]
-        assert time.monotonic() - began < 20  # the statement itself would take 60; the time is for `make bench`
+        assert time.monotonic() - began < 5
     assert process.returncode == code
     assert "Traceback" not in said
     assert " error: " not in said
@@ -73,7 +73,7 @@ def test_a_signal_ends_what_only_reads(migrated, installation, command, number, 
         began = time.monotonic()
         process.send_signal(number)
         said = process.communicate()[1]
-        assert time.monotonic() - began < 4.5  # the statement itself would end after 5
+        assert time.monotonic() - began < 3  # the statement itself would end after 5
     assert process.returncode == code
     assert " error: " not in said
 
