@@ -1,5 +1,6 @@
 """How Gunicorn serves the app. GUNICORN_CMD_ARGS and WEB_CONCURRENCY override what stands here."""
 
+import gc
 import os
 import shutil
 
@@ -33,6 +34,11 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 
 # Where the workers keep the figures for /metrics, in memory; the name is read when app.metrics is imported.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder_of_figures(worker_tmp_dir)
+
+
+def when_ready(server):
+    """Keep what was imported out of the garbage collector's sight: else it holds up a page now and then, for 60 ms."""
+    gc.freeze()
 
 
 def child_exit(server, worker):

@@ -86,7 +86,8 @@ def read(
 ) -> Page:
     """Return the entries that come before (are older than) a key or after it, with the minutes of today and this week.
 
-    One statement, whose work does not grow with the number of entries that the user has, unless a text is searched.
+    One statement, whose work does not grow with the number of entries that there are, unless a text is searched: that
+    is why ids are looked for first, in the index of the user's entries alone.
     """
     cursor.execute(
         """
@@ -129,9 +130,13 @@ def read(
             FROM time_entries
             LEFT JOIN projects ON projects.id = time_entries.project_id
             LEFT JOIN tasks ON tasks.id = task_id
-            WHERE user_id = %(user)s
-                AND start_time >= (SELECT min(start_time) FROM keys) - %(day)s
-                AND start_time <= (SELECT max(start_time) FROM keys) + %(day)s
+            WHERE time_entries.id IN (
+                    SELECT id
+                    FROM time_entries
+                    WHERE user_id = %(user)s
+                        AND start_time >= (SELECT min(start_time) FROM keys) - %(day)s
+                        AND start_time <= (SELECT max(start_time) FROM keys) + %(day)s
+                )
                 AND (%(since)s::timestamp IS NULL OR start_time >= %(since)s)
                 AND (%(until)s::timestamp IS NULL OR start_time < %(until)s)
                 AND (%(project)s IS NULL OR time_entries.project_id = %(project)s

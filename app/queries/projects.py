@@ -22,20 +22,21 @@ class Choice(NamedTuple):
 
 
 def choices(cursor: Cursor, user_id: int) -> list[Choice]:
-    """Return the active projects: first those of the user's last entries, the latest first, then by name."""
+    """Return the active projects: first those of the user's last entries, the latest first, then by name.
+
+    The last entries are found in the index of the user's alone: whoever stopped long ago has all newer ones before them
+    in the index by time.
+    """
     cursor.execute(
         """
         SELECT projects.id, name, client, projects.billable
         FROM projects
         LEFT JOIN (
             SELECT project_id, max(start_time) AS last_used
-            FROM (
-                SELECT project_id, start_time
-                FROM time_entries
-                WHERE user_id = %(user)s
-                ORDER BY start_time DESC, id DESC
-                LIMIT 100
-            ) AS latest
+            FROM time_entries
+            WHERE id IN (
+                SELECT id FROM time_entries WHERE user_id = %(user)s ORDER BY start_time DESC, id DESC LIMIT 100
+            )
             GROUP BY project_id
         ) AS used ON used.project_id = projects.id
         WHERE status = 'active'
