@@ -8,7 +8,7 @@ from adoption.traits import TRAITS, Trait, are_compatible
 
 Pair = frozenset[str]
 
-SIZE = 12  # traits a set: the more, the fewer sets
+SIZE = 16  # traits a set: the more, the fewer sets
 
 
 def pairs_in(traits: Iterable[Trait]) -> list[Pair]:

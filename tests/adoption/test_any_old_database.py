@@ -78,7 +78,7 @@ def old_traits(fewest: int = 3):
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_any_traits_arrive(laboratory, share):
-    @drawing(DRAWS // 2 // SHARES or (3 if laboratory.server.id == "pg18" else 1), share)
+    @drawing(DRAWS // 2 // SHARES or (2 if laboratory.server.id == "pg18" else 1), share)
     @given(
         data=st.data(),
         traits=old_traits(),

@@ -21,6 +21,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
+from jinja2 import BytecodeCache
 from parts import program
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -31,6 +32,26 @@ from app.queries import sessions
 from startup.connection import connect
 
 ROOT = Path(__file__).parents[2]
+
+
+# --- The app of a test ---
+
+
+class CompiledTemplates(BytecodeCache):
+    """What the templates compile to, kept from test to test: each has an app of its own, and compiling takes longest."""
+
+    def __init__(self):
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket):
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket):
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 
 
 # --- The cast: alice and bob are members, carol is an administrator ---

@@ -37,7 +37,7 @@ def test_killed_at_any_statement(laboratory, origin, share):
     undisturbed = laboratory.undisturbed(origin)
     numbers = range(1, len(undisturbed.statements) + 1)
     places = [Place(number, moment) for number in numbers for moment in MOMENTS]
-    number, nightly = (12, None if origin == "empty" else 400) if laboratory.server.id == "pg18" else (4, 120)
+    number, nightly = (8, None if origin == "empty" else 400) if laboratory.server.id == "pg18" else (4, 120)
     for place in some(places, number, nightly)[share::SHARES]:
         with laboratory.database(origin) as database, laboratory.telling(place, undisturbed):
             laboratory.killed(database, place)
@@ -48,9 +48,9 @@ def test_killed_at_any_statement(laboratory, origin, share):
 def test_killed_at_every_statement_in_turn(laboratory, moment):
     """Start after start is killed a statement later than the one before, in a database that people use meanwhile.
 
-    In CI three statements later, on the older servers nine; at night each in turn.
+    In CI five statements later, on the older servers fifteen; at night each in turn.
     """
-    step = 1 if NIGHTLY else 3 if laboratory.server.id == "pg18" else 9
+    step = 1 if NIGHTLY else 5 if laboratory.server.id == "pg18" else 15
     expected = migrated_step_by_step(laboratory)
     to_the_first_file = laboratory.undisturbed("half migrated").statements.index("BEGIN")
     with laboratory.server.new_database() as database:

@@ -92,14 +92,14 @@ def test_each_table_has_its_rollback_file():
 
 
 @pytest.mark.only_pg("pg18")
-@pytest.mark.parametrize("id", [path.stem for path in migration_files()])
+@pytest.mark.parametrize("id", TABLES)
 def test_a_migration_that_is_rolled_back_and_applied_again_leaves_everything_as_it_was(filled, everything, id):
     before = everything(filled)
     assert all(before[1].values())
 
     result = yoyo(filled, "rollback", "--revision", id)
     assert result.returncode == 0, result.stderr
-    assert f"U         {id} " in yoyo(filled, "list").stdout
+    assert filled.query("SELECT FROM _yoyo_migration WHERE migration_id >= %s", id) == []
     gone = {table for maker, table in TABLES.items() if maker >= id}  # each depends on the one before
     assert set(archived(filled)) == gone
     assert everything(filled)[1].keys() == before[1].keys() - gone
