@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class CompiledTemplates(BytecodeCache):
-    """What the templates compile to, kept from test to test: each has an app of its own, and compiling takes longest."""
+    """What the templates compile to, kept from test to test: each has an app of its own, and compiling is slow."""
 
     def __init__(self):
         self._known: dict[str, bytes] = {}
