@@ -242,7 +242,7 @@ class Served:
     def workers(self, count: int) -> list[int]:
         """Return the pids of the workers once there are so many; Gunicorn starts them one after the other."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(pids := children.read_text().split()) != count:
             assert time.monotonic() < deadline, f"{len(pids)} workers instead of {count}"
             time.sleep(0.02)
@@ -279,7 +279,7 @@ def serve(tmp_path) -> Iterator[Callable[..., Served]]:
                 )
             served = Served(f"http://127.0.0.1:{port}", process, log)
             stack.callback(served.stop)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while True:
                 with contextlib.suppress(URLError, ConnectionError):
                     served.get("/healthz")

@@ -122,6 +122,7 @@ def test_a_form_follows_the_project_and_is_not_left_unasked(open_page, migrated,
         (True, True)
     ]
 
+    page.wait_for_load_state()  # without its scripts the link leads to a page
     row.get_by_text("Edit").click()
     row.locator("form").wait_for()
     page.locator(".entry-day li").nth(1).get_by_text("Edit").click()

@@ -111,6 +111,7 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
     page.get_by_role("heading", name="Relaunch").wait_for()
 
     navigation.get_by_role("link", name="Timer").click()
+    page.get_by_role("heading", name="No entries yet").wait_for()  # the bar is on the page before too
     page.get_by_label("What are you working on?").fill("Sketch")
     page.get_by_label("Project").select_option(label="Relaunch \N{EN DASH} Acme")
     page.get_by_role("button", name="Start").click()
@@ -143,6 +144,7 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
 
     navigation.get_by_role("link", name="Reports").click()
     page.get_by_role("link", name="Last week").click()
+    expect(page).to_have_url(re.compile("period=last-week"))
     report = page.locator(".report")
     expect(report.locator("tfoot")).to_contain_text(hours(total))
     amount = f"{80 * total / 60:,.2f}"
@@ -197,6 +199,7 @@ def test_the_same_work_by_the_keyboard_alone(new_page, migrated, admin):
 
     def go_to(name: str) -> None:
         """Press Tab until what has the focus is called so."""
+        page.wait_for_load_state()
         for _ in range(80):
             keys.press("Tab")
             if page.evaluate(NAME_OF_FOCUS) == name:
@@ -226,7 +229,7 @@ def test_the_same_work_by_the_keyboard_alone(new_page, migrated, admin):
     ]
 
     go_to("Add time by hand")
-    keys.press("Enter")
+    press("Enter")
     page.locator(".entry-form").wait_for()
     for name, typed in (("What was done", "By hand"), ("Start", "9"), ("or duration", "1:30")):
         if page.evaluate(NAME_OF_FOCUS) != name:

@@ -116,16 +116,22 @@ def test_workers_do_not_share_a_connection(serve, migrated):
     served = serve(migrated.url)
     assert postgres_sockets(served.process.pid, migrated.server.port) == set()
     with ThreadPoolExecutor(16) as pool:
-        assert {status for status, _ in pool.map(served.get, ["/sign-in"] * 200)} == {200}
+
+        def both_have_some() -> bool:
+            """Ask often; a worker that is not up yet, or held up, leaves all that is asked to the other one."""
+            assert {status for status, _ in pool.map(served.get, ["/sign-in"] * 200)} == {200}
+            return all(postgres_sockets(pid, migrated.server.port) for pid in served.workers(2))
+
+        wait_for(both_have_some)
     first, second = (postgres_sockets(pid, migrated.server.port) for pid in served.workers(2))
-    assert first
-    assert second
     assert not first & second
     assert postgres_sockets(served.process.pid, migrated.server.port) == set()
-    [(backends,)] = migrated.query(
+    backends = (
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'timetracker' AND datname = current_database()"
     )
-    assert backends == len(first) + len(second) <= 8
+    # The one by which the app was loaded may take a moment to end.
+    wait_for(lambda: migrated.query(backends) == [(len(first) + len(second),)])
+    assert len(first) + len(second) <= 8
 
 
 @pytest.mark.needs("linux")
@@ -156,6 +162,7 @@ def test_it_recovers_from_a_restart_of_the_database_without_new_workers(serve, t
 @pytest.mark.needs("linux")
 def test_the_figures_of_a_day_are_kept_and_no_socket_leaves(serve, migrated, as_alice):
     migrated.execute("UPDATE settings SET allow_analytics = true")
+    today = datetime.now(UTC).date()
     served = serve(migrated.url, **SECRET, WEB_CONCURRENCY="1")
     [worker] = served.workers(1)
     port, seen = urlsplit(served.url).port, set()
@@ -179,7 +186,7 @@ def test_the_figures_of_a_day_are_kept_and_no_socket_leaves(serve, migrated, as_
         finally:
             done.set()
             watching.result(30)
-    [(kept,)] = migrated.query("SELECT count(*) FROM analytics WHERE day = timezone('utc', now())::date")
+    [(kept,)] = migrated.query("SELECT count(*) FROM analytics WHERE day >= %s", today)  # midnight may have passed
     assert kept > 5
     seen.update(sockets(worker).values())
     assert ours & {remote for _, remote in seen}, "the connection to the database was not seen"

@@ -4,10 +4,12 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import scene
+import time_machine
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -275,7 +277,17 @@ def routes(app: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def stage(app, migrated, cast, as_user) -> Iterator[Stage]:
+def same_moment() -> Iterator[None]:
+    """The clock stands still, however long a test takes.
+
+    After a minute whatever page is looked at notes who is there, and after midnight the figures of the day.
+    """
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        yield
+
+
+@pytest.fixture
+def stage(same_moment, app, migrated, cast, as_user) -> Iterator[Stage]:
     """The app with alice's rows. The browsers keep their sessions when the rows are put back."""
     signed_in = {name: as_user(name) for name in cast}
     values = scene.set_scene(migrated, cast)

@@ -78,6 +78,11 @@ def stop(name: str) -> int:
     return int(podman("inspect", "--format={{.State.ExitCode}}", name).stdout)
 
 
+def is_healthy(name: str) -> bool:
+    """Tell whether a health check succeeds; each gives up after a few seconds, in which none may come."""
+    return podman("healthcheck", "run", name, check=False).returncode == 0
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -112,7 +117,7 @@ def test_it_serves_and_ends_by_sigterm(image, database, options):
     settings = (f"--env=DATABASE_URL={database.url}", f"--env=PORT={port}", "--env=LISTEN_ADDRESS=127.0.0.1")
     with container(image, options=(*options, *settings)) as name:
         assert answer_of(f"http://127.0.0.1:{port}/readyz", name) == 200
-        assert podman("healthcheck", "run", name, check=False).returncode == 0
+        wait_for(lambda: is_healthy(name))
         assert "gunicorn" in podman("exec", name, "cat", "/proc/1/cmdline").stdout
         assert stop(name) == 0
         assert "Traceback" not in podman("logs", name).stderr
@@ -131,10 +136,10 @@ def test_it_is_healthy_and_not_ready_while_it_migrates(image, database, tmp_path
     with held_up(database) as go_on, container(image, options=(*HARDENED, *STRANGER, *options)) as name:
         assert answer_of(f"http://127.0.0.1:{port}/readyz", name) == 503
         wait_for(lambda: database.query(f"SELECT {WAITING}"))
-        assert podman("healthcheck", "run", name, check=False).returncode == 0
+        wait_for(lambda: is_healthy(name))
         go_on()
         wait_for(lambda: answer_of(f"http://127.0.0.1:{port}/readyz", name) == 200)
-        assert podman("healthcheck", "run", name, check=False).returncode == 0
+        wait_for(lambda: is_healthy(name))
         assert stop(name) == 0
 
 
