@@ -171,13 +171,28 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     watchdog = threading.Timer(SECONDS, process.kill)
     watchdog.start()
     try:
-        for line in process.stderr:
+        while line := _line_of(process.stderr.fileno()):
             lines.append(line)
             if text in line:
                 return line
     finally:
         watchdog.cancel()
     raise AssertionError(f"it ended without saying {text!r}:\n{''.join(lines)}")
+
+
+def _line_of(descriptor: int) -> str:
+    """Read a line and no byte more: what process.stderr has read ahead is lost to communicate()."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
+        line += byte
+    return line.decode()
+
+
+def sessions_in(database: Any) -> int:
+    """Return how many sessions are in a database. Who asks is in another one: his own would end a little later."""
+    with contextlib.closing(database.server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", (database.name,))
+        return cursor.rowcount
 
 
 @contextlib.contextmanager

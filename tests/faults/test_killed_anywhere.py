@@ -116,10 +116,11 @@ def test_a_killed_index_build_is_given_up_and_done_again(migrated, installation)
     with contextlib.closing(migrated.connect()) as writer, writer.cursor() as cursor:
         cursor.execute("BEGIN; UPDATE time_entries SET notes = notes")
         with installation.start("migrate", database=migrated) as process:
-            wait_for(lambda: migrated.query(building))
+            # Only then is the index there, which the server would otherwise take back with the start gone.
+            wait_for(lambda: migrated.query(f"{building} WHERE phase = 'waiting for writers before build'"))
             process.kill()
             process.communicate()
-        wait_for(lambda: not migrated.query(building), seconds=10)
+        wait_for(lambda: not migrated.query(building))
     left = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'slow_index'::regclass"
     assert migrated.query(left) == [(False,)]
     result = installation.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "20"})

@@ -319,7 +319,7 @@ def test_a_signal_ends_pg_dump_too_and_leaves_no_part(old, installation, fake, f
         assert dump_in(folder).name.endswith(".part")
         assert dump_in(folder).stat().st_mode & 0o777 == 0o600
         process.send_signal(number)
-        assert process.wait(10) == code
+        assert process.wait(30) == code
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert list(folder.iterdir()) == []
@@ -331,7 +331,7 @@ def test_a_long_dump_tells_how_far_it_is(old, installation, fake):
     backup = installation.folder / "startup" / "backup.py"
     backup.write_text(backup.read_text().replace("REPORT_SECONDS = 10", "REPORT_SECONDS = 0.3"))
     began = time.monotonic()
-    result = installation.run("migrate", database=old, env=fake("head -c 3145728 /dev/zero; sleep 1"))
+    result = installation.run("migrate", database=old, env=fake("head -c 3145728 /dev/zero; sleep 5"))
     assert result.returncode == 0, result.stderr
-    assert re.search(r"Writing the backup, for \d s so far: 3\.0 MB", result.stderr)
-    assert time.monotonic() - began > 1
+    assert re.search(r"Writing the backup, for \d+ s so far: 3\.0 MB", result.stderr)
+    assert time.monotonic() - began > 5

@@ -49,7 +49,7 @@ def start(request, run_runner, settled):
 def counters(database) -> dict[str, int]:
     """Return what the server has counted, once the sessions of the runner are gone and have reported."""
     with contextlib.closing(database.server.connect()) as connection, connection.cursor() as cursor:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", (database.name,))
             if not cursor.rowcount:
@@ -153,6 +153,8 @@ def test_a_migration_costs_six_statements_beside_its_own(server, installation):
             size = server.local.log.stat().st_size
             installation.run("migrate", database=database, env={"HEAL": "off"})
             counters(database)
-            return len(re.findall(rb"LOG:  statement", server.local.log.read_bytes()[size:]))
+            logged = server.local.log.read_bytes()[size:]
+            # Without those of whoever looks at a statement that takes long, as any may on a busy machine.
+            return len(re.findall(rb"LOG:  statement: (?!SET LOCAL statement_timeout = '2s')", logged))
 
     assert statements_of_a_first_start(12) - statements_of_a_first_start(2) == 10 * (6 + 1)

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -22,6 +23,7 @@ from installation import (
     held_up,
     migration_files,
     read_until,
+    sessions_in,
     wait_for,
 )
 
@@ -139,8 +141,12 @@ class TestWhenTheLockGoesToAThirdStart:
 
             def pass_on() -> int:
                 start.send_signal(signal.SIGSTOP)
-                first.close()
-                pid = third.enter_context(start_lock_of(migrated)).info.backend_pid
+                with ThreadPoolExecutor() as beside:
+                    queued = beside.submit(third.enter_context, start_lock_of(migrated))
+                    # Whoever is in the queue is next, though the second may have asked once more before it was stopped.
+                    wait_for(lambda: migrated.query(f"SELECT {WAITING}"))
+                    first.close()
+                    pid = queued.result().info.backend_pid
                 start.send_signal(signal.SIGCONT)
                 return pid
 
@@ -191,9 +197,9 @@ class TestTheWaitForTheRowAfterALongWork:
     def test_has_its_own_time(self, migrated, wait):
         with (
             contextlib.closing(connect(migrated.url)) as connection,
-            start_lock(connection, "public", 2, lambda: True, traceless=lambda: True) as lock,
+            start_lock(connection, "public", 5, lambda: True, traceless=lambda: True) as lock,
         ):
-            time.sleep(2.1)
+            time.sleep(5.1)
             with lock_row_of(migrated) as yoyo:
                 timer = threading.Timer(0.4, lambda: yoyo.cursor().execute("DELETE FROM yoyo_lock"))
                 timer.start()
@@ -239,6 +245,7 @@ class TestTheLockRow:
     def test_of_a_yoyo_run_by_hand_is_waited_for_and_stays(self, migrated, pending):
         with lock_row_of(migrated) as yoyo:
             pid, before = yoyo.info.backend_pid, contents_of(migrated)
+            wait_for(lambda: sessions_in(migrated) == 1)  # one that is about to end would be named too
             result = pending.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "1"})
             assert contents_of(migrated) == before
         assert result.returncode == 7
@@ -341,7 +348,7 @@ class TestTheLockRow:
         assert f"somebody has written yoyo's lock row and not committed it (backend {pid} of " in result.stderr
 
     def is_removed(self, migrated, pending) -> None:
-        result = pending.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "5"})
+        result = pending.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "20"})
         assert result.returncode == 0, result.stderr
         assert re.search(
             r" notice: Removed the lock row of a yoyo run by hand that died \(process 4711 on its machine,"
@@ -351,6 +358,7 @@ class TestTheLockRow:
         assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
 
     def is_waited_for(self, migrated, pending, **env: str) -> str:
+        wait_for(lambda: sessions_in(migrated) == 1)  # one that is about to end would be named too
         result = pending.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "1", **env})
         assert result.returncode == 7, result.stderr
         assert migrated.query("SELECT pid FROM yoyo_lock") == [(4711,)]

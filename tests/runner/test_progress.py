@@ -33,7 +33,7 @@ def slow_build(installation, database, seconds: int) -> None:
 
 @pytest.mark.only_pg("pg18")
 def test_the_progress_of_a_build_is_logged(migrated, installation):
-    slow_build(installation, migrated, 12)
+    slow_build(installation, migrated, 20)
     result = installation.run("migrate", database=migrated)
     assert result.returncode == 0, result.stderr
     lines = lines_with(result.stderr, "-slow: index")
@@ -54,7 +54,7 @@ def test_a_build_that_waits_says_for_whom(migrated, installation):
         pid = writer.connection.info.backend_pid
     assert process.returncode == 0, said
     assert re.search(
-        r": waiting for writers before build, 0 %, for 5 s so far:"
+        r": waiting for writers before build, 0 %, for \d+ s so far:"
         rf" pid {pid} \(psql, role owner, idle in transaction, query \d+ s old, transaction \d+ s old\)"
         r" has its transaction open\n$",
         line,
@@ -63,7 +63,7 @@ def test_a_build_that_waits_says_for_whom(migrated, installation):
 
 @pytest.mark.only_pg("pg18")
 def test_on_a_terminal_there_is_a_bar_that_leaves_nothing_behind(migrated, installation):
-    slow_build(installation, migrated, 4)
+    slow_build(installation, migrated, 6)
     screen, code = on_a_terminal(installation, migrated)
     assert code == 0, screen
     assert re.search(r"\rApplying \d{4}-slow: slow_index on projects: building index: scanning table +\d\d %\|", screen)
@@ -104,10 +104,11 @@ def on_a_terminal(installation, database, end_at: bytes | None = None) -> tuple[
 
 @pytest.mark.only_pg("pg18")
 def test_any_other_long_statement_is_told_of(migrated, installation):
-    id = installation.add("slow", "SELECT pg_sleep(11);\n")
+    id = installation.add("slow", "SELECT pg_sleep(15);\n")
     result = installation.run("migrate", database=migrated)
     assert result.returncode == 0
-    assert lines_with(result.stderr, "so far") == [f"Applying {id}, for 10 s so far"]
+    (line,) = lines_with(result.stderr, "so far")
+    assert re.fullmatch(rf"Applying {id}, for 1\d s so far", line)
 
 
 def test_what_a_migration_raises_is_shown_with_its_id(migrated, installation):
@@ -143,4 +144,5 @@ def test_it_is_told_once_although_it_was_tried_twice(migrated, installation):
         reader.execute("COMMIT")
         said = process.communicate()[1]
     assert process.returncode == 0
-    assert lines_with(said, f"{id}: ") == [f"warning: {id}: look"]
+    told = [line for line in lines_with(said, f"{id}: ") if "Held up" not in line]  # once more, if we came late
+    assert told == [f"warning: {id}: look"]

@@ -19,6 +19,15 @@ ONE = {"WEB_CONCURRENCY": "1"}
 AS_PID_1 = pytest.param(["unshare", "--pid", "--fork", "--kill-child"], id="pid 1", marks=pytest.mark.needs("root"))
 
 
+# A sitecustomize by which Gunicorn's Python begins only when a file is there.
+HOLDS_GUNICORN_UP = """
+import os, sys, time
+
+while "gunicorn" in sys.orig_argv and not os.path.exists({go_on!r}):
+    time.sleep(0.02)
+"""
+
+
 def command_line(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
 
@@ -117,11 +126,14 @@ def test_nothing_is_served_on_a_schema_that_differs(migrated, run_runner):
 @pytest.mark.parametrize("wrapper", [pytest.param((), id="any pid"), AS_PID_1])
 def test_a_signal_while_gunicorn_is_being_imported_is_not_lost(number, code, wrapper, migrated, tmp_path):
     """It has no handler of its own yet: PID 1 would ignore the signal, another process end without a word."""
-    log = tmp_path / "log"
-    with running("serve", migrated.url, log, wrapper=wrapper, **ONE, PORT=str(closed_port())) as runner:
+    go_on = tmp_path / "go-on"
+    (tmp_path / "sitecustomize.py").write_text(HOLDS_GUNICORN_UP.format(go_on=str(go_on)))
+    env = {**ONE, "PORT": str(closed_port()), "PYTHONPATH": str(tmp_path)}
+    with running("serve", migrated.url, tmp_path / "log", wrapper=wrapper, **env) as runner:
         runner.says("Serving on ")
         pid = children(runner.process.pid)[0] if wrapper else runner.process.pid
         wait_for(lambda: "gunicorn" in command_line(pid))
         os.kill(pid, number)
+        go_on.touch()
         assert runner.ends() == code
         assert "Traceback" not in "\n".join(runner.lines)

@@ -154,7 +154,7 @@ def test_json_gives_one_object_a_line(database, run_runner):
         (["migrate"], {"DATABASE_URL": ""}, 2, 1),
         (["migrate"], {"DATABASE_URL": "http://db", "PORT": "x", "TZ": "Mars"}, 2, 3),
         (["migrat"], {}, 2, 1),
-        (["migrate"], {"DATABASE_URL": "postgresql://alice@127.0.0.1:{port}/d", "DATABASE_WAIT_SECONDS": "1"}, 5, 2),
+        (["migrate"], {"DATABASE_URL": "postgresql://alice@127.0.0.1:{port}/d", "DATABASE_WAIT_SECONDS": "5"}, 5, 2),
         (["migrate"], {"DATABASE_URL": "postgresql://alice@127.0.0.1/d?sslmode=always"}, 5, 1),
         (["serve"], {"DATABASE_URL": "postgresql://alice@127.0.0.1/d", "LISTEN_ADDRESS": "192.0.2.77"}, 2, 1),
     ],
@@ -204,7 +204,7 @@ def test_no_password_reaches_the_log(log_format, server, database, run_runner):
             f"host=127.0.0.1 password={PASSWORD}",
         ]
         for url in urls:
-            env = {"LOG_FORMAT": log_format, "DATABASE_WAIT_SECONDS": "0"}
+            env = {"LOG_FORMAT": log_format, "DATABASE_WAIT_SECONDS": "0", "PGCONNECT_TIMEOUT": "30"}
             result = run_runner("migrate", database=url, env=env)
             assert result.returncode == (0 if url == right else 2 if "Cannot" not in result.stderr else 5)
             assert "4dor" not in result.stderr + result.stdout
