@@ -152,9 +152,7 @@ def test_sigterm_ends_it_while_it_waits_for_a_database(image):
     nowhere = f"--env=DATABASE_URL=postgresql://alice:secret@127.0.0.1:{free_port()}/timetracker"
     with container(image, options=(*HARDENED, nowhere)) as name:
         wait_for(lambda: "Waiting for PostgreSQL" in podman("logs", name).stderr)
-        started = time.monotonic()
         assert stop(name) == 143
-        assert time.monotonic() - started < 5
 
 
 def test_it_says_in_one_line_why_it_cannot_start(image, server):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from faults.proxy import MOMENTS, Place
 from installation import wait_for
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
-SLOW = "DELETE FROM projects;\nSELECT pg_sleep(60);\n"
+SLOW = "DELETE FROM projects;\nSELECT pg_sleep(600);\n"
 SLEEPING = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 
 
@@ -41,10 +40,8 @@ def test_a_signal_to_pid_1_cancels_a_long_statement(migrated, installation, numb
         wait_for(lambda: migrated.query(f"SELECT {SLEEPING}"))
         (runner,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert Path(f"/proc/{runner}/status").read_text().partition("NSpid:")[2].split()[:2] == [runner, "1"]
-        began = time.monotonic()
         os.kill(int(runner), number)
         process.communicate()
-        assert time.monotonic() - began < 2
     assert process.returncode == CODES[number]
     assert migrated.query(f"SELECT {SLEEPING}") == []
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 from contextlib import closing
 
 import psycopg2
@@ -210,28 +209,26 @@ def test_an_index_whose_build_was_killed_is_built_again(migrated, installation, 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_pause(migrated, more, number, code):
+    patience = more.folder / "startup" / "patience.py"
+    patience.write_text(patience.read_text().replace("PAUSES = (0.5,", "PAUSES = (200,"))
     with transaction(migrated), more.start("migrate", database=migrated) as process:
-        read_until(process, "next try in 4.0 s")
-        began = time.monotonic()
+        read_until(process, "next try in 200.0 s")
         process.send_signal(number)
         process.communicate()
-        assert time.monotonic() - began < 2
     assert process.returncode == code
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
 
 
 @pytest.mark.only_pg("pg18")
 def test_a_signal_ends_a_wait_that_is_being_looked_at(migrated, installation):
-    installation.add("more", MORE.replace("1s", "1min"))
+    installation.add("more", MORE.replace("1s", "10min"))
     observer = (
         "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_stat_progress_create_index%' AND pid <> pg_backend_pid()"
     )
     with transaction(migrated), installation.start("migrate", database=migrated) as process:
         wait_for(lambda: migrated.query(observer))
-        began = time.monotonic()
         process.terminate()
         process.communicate()
-        assert time.monotonic() - began < 2
     assert process.returncode == 143
     assert migrated.query("SELECT count(*) FROM yoyo_lock") == [(0,)]
 

@@ -5,14 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from blocking import transaction
 from installation import NEXT, ROOT, contents_of, read_until, wait_for
 from listeners import closed_port, listening
 
-SLOW = "CREATE TABLE made_it (id INTEGER);\nDELETE FROM projects;\nSELECT pg_sleep(60);\n"
+SLOW = "CREATE TABLE made_it (id INTEGER);\nDELETE FROM projects;\nSELECT pg_sleep(600);\n"
 SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 LOCKS = "SELECT FROM pg_locks WHERE locktype = 'advisory'"
 
@@ -46,10 +45,8 @@ def goes_on(installation, database) -> None:
 def test_a_signal_cancels_the_statement_and_rolls_back(migrated, slow, command, number, code):
     before = contents_of(migrated)
     with sleeping(slow, migrated, command) as process:
-        began = time.monotonic()
         process.send_signal(number)
         said = process.communicate()[1]
-        assert time.monotonic() - began < 5
     assert process.returncode == code
     assert "Traceback" not in said
     assert " error: " not in said
@@ -65,15 +62,15 @@ def test_a_signal_cancels_the_statement_and_rolls_back(migrated, slow, command, 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("command", ["wait", "verify", "status", "report"])
 def test_a_signal_ends_what_only_reads(migrated, installation, command, number, code):
+    catalog = installation.folder / "startup" / "catalog.py"
+    catalog.write_text(catalog.read_text().replace("lock_timeout = '5s'", "lock_timeout = '5min'"))
     with (
         transaction(migrated, "LOCK TABLE users, settings"),
         installation.start(command, database=migrated) as process,
     ):
         wait_for(lambda: migrated.query("SELECT FROM pg_locks WHERE NOT granted"))
-        began = time.monotonic()
         process.send_signal(number)
         said = process.communicate()[1]
-        assert time.monotonic() - began < 3  # the statement itself would end after 5
     assert process.returncode == code
     assert " error: " not in said
 
@@ -103,7 +100,7 @@ def test_a_signal_ends_the_wait_for_the_lock(migrated, slow, number, code):
 
 @pytest.mark.only_pg("pg18")
 def test_a_signal_during_an_optional_file_is_no_failure_of_that_file(migrated, installation):
-    (installation.sql / "optional" / "optional-0003-slow.sql").write_text("-- requires: true\nSELECT pg_sleep(60);\n")
+    (installation.sql / "optional" / "optional-0003-slow.sql").write_text("-- requires: true\nSELECT pg_sleep(600);\n")
     with sleeping(installation, migrated) as process:
         process.send_signal(signal.SIGTERM)
         said = process.communicate()[1]

