@@ -37,6 +37,8 @@ FAST = {
     "shared_buffers": "64MB",
     "max_connections": "50",
 }
+# A password is hashed thousands of times at each login, and a test logs in often; older servers cannot be asked not to.
+QUICK_LOGIN = {"scram_iterations": "1"}
 WHEEL = "pg18"
 
 # Hypothesis fails an example that takes 200 ms, which any may on a machine that has other things to do.
@@ -212,7 +214,7 @@ def running_server(id: str, folder: Path, **options: Any) -> Iterator[Server]:
 
     `options` are those of LocalServer; its settings are added to those of a quick server.
     """
-    settings = FAST | options.pop("settings", {})
+    settings = FAST | (QUICK_LOGIN if int(id.removeprefix("pg")) >= 16 else {}) | options.pop("settings", {})
     options.setdefault("binaries", None if id == WHEEL else postgres_binaries()[int(id.removeprefix("pg"))])
     with LocalServer(folder, settings=settings, listen_tcp=True, **options) as local:
         with contextlib.closing(psycopg2.connect(local.url("postgres", SUPERUSER))) as connection:
