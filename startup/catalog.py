@@ -2,7 +2,8 @@
 
 import os
 
-from psycopg2.errors import CharacterNotInRepertoire, DeadlockDetected, LockNotAvailable
+from psycopg2.errors import CharacterNotInRepertoire, DeadlockDetected, InternalError_, LockNotAvailable
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from startup.errors import DatabaseUnusableError, TablesLockedError, UsageError
 from startup.migrations import FOLDER
@@ -152,10 +153,10 @@ def read_state(connection, optional=()) -> State:
     return state
 
 
-def ask(cursor, statement: str, parameters=None) -> list[tuple]:
+def ask(cursor, statement: str, parameters=None, tries: int = 5) -> list[tuple]:
     """Ask a question of the catalog and give the rows; a locked table must not hold a start for ever.
 
-    Raises DatabaseUnusableError.
+    It is asked again where somebody dropped meanwhile what it is about, such as an index. Raises DatabaseUnusableError.
     """
     settings = FOR_A_QUESTION
     if cursor.connection.info.server_version >= 170000:
@@ -168,6 +169,10 @@ def ask(cursor, statement: str, parameters=None) -> list[tuple]:
             "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
             " that heals): start again when it is done"
         ) from None
+    except InternalError_:  # "cache lookup failed": the functions of the catalog do not keep to a snapshot
+        if tries == 1 or cursor.connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            raise
+        return ask(cursor, statement, parameters, tries - 1)
     except CharacterNotInRepertoire as error:
         encoding = cursor.connection.info.parameter_status("server_encoding")
         raise DatabaseUnusableError(

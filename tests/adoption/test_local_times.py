@@ -443,9 +443,8 @@ def test_two_at_once_convert_once(migrated):
         subprocess.Popen([sys.executable, "runner.py", "localize"], env=environment, stderr=subprocess.PIPE)
         for _ in range(4)
     ]
-    for process in started:
-        process.communicate(timeout=SECONDS)
-    assert [process.returncode for process in started] == [0, 0, 0, 0]
+    said = [process.communicate(timeout=SECONDS)[1].decode() for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0, 0], said
     assert set(times(migrated).values()) == {("2025-08-18 06:00:00", None)}
 
 

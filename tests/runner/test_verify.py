@@ -5,8 +5,10 @@ from contextlib import closing
 
 import pytest
 from installation import contents_of, errors_in
+from psycopg2.errors import InternalError_
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
+from startup.catalog import ask
 from startup.verification import verify
 
 INDEX = "DROP INDEX idx_users_role"
@@ -327,3 +329,33 @@ def test_it_leaves_the_connection_as_it_was(migrated):
         assert connection.info.transaction_status == TRANSACTION_STATUS_IDLE
         cursor.execute("SHOW search_path")
         assert cursor.fetchone() == ("public, pg_temp",)
+
+
+# As pg_get_indexdef() does where an index is dropped between the snapshot of a statement and its turn; a sequence does
+# not go back with what failed.
+GONE_MEANWHILE = """
+CREATE SEQUENCE attempts;
+CREATE FUNCTION meanwhile() RETURNS BIGINT LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('attempts') < {} THEN
+        RAISE 'cache lookup failed for attribute 1 of relation 4711' USING ERRCODE = 'internal_error';
+    END IF;
+    RETURN currval('attempts');
+END;
+$$;
+"""
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 5])
+def test_what_is_dropped_while_it_is_read_is_asked_for_again(database, attempt):
+    database.execute(GONE_MEANWHILE.format(attempt))
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        assert ask(cursor, "SELECT meanwhile()") == [(attempt,)]
+
+
+def test_a_catalog_that_cannot_be_read_is_not_asked_for_ever(database):
+    database.execute(GONE_MEANWHILE.format(1000))
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        with pytest.raises(InternalError_, match="cache lookup failed"):
+            ask(cursor, "SELECT meanwhile()")
+        assert database.query("SELECT nextval('attempts')") == [(6,)]
