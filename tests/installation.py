@@ -16,6 +16,8 @@ from psycopg2 import sql
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 60
+# A short wait gives an answer two seconds, which a busy machine may not keep to; one that comes in time is as before.
+SLOW_ANSWER = {"PGCONNECT_TIMEOUT": "30"}
 
 # Every table, the catalog's included, and every sequence that belongs to this database alone.
 RELATIONS = """
@@ -94,6 +96,13 @@ class Installation:
             path.with_suffix(".rollback.sql").unlink(missing_ok=True)
         for path in (self.sql / "optional").glob("*.sql"):
             path.unlink()
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Put something else in the place of what stands in a file, such as startup/patience.py."""
+        file = self.folder / path
+        content = file.read_text(encoding="utf-8")
+        assert old in content, f"{path} has no {old!r} any more"
+        file.write_text(content.replace(old, new), encoding="utf-8")
 
     def add(self, words: str, content: str) -> str:
         """Write one more migration, and return its id."""

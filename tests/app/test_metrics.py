@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -82,10 +81,7 @@ def test_a_reload_keeps_the_folder_of_the_figures_and_the_end_takes_it_away(serv
 
     before, workers = folders(), served.workers(1)
     served.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 60
-    while served.workers(1) == workers:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: served.workers(1) != workers)
     assert folders() == before and len(before) == 1
     served.stop()
     assert not any(folder.exists() for folder in before)

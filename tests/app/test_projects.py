@@ -1,7 +1,6 @@
 """Projects: who may do what with them, their hours, and what is left to bill."""
 
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
@@ -13,6 +12,7 @@ import pytest
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
+from installation import wait_for
 
 from app import billing
 from app.queries import projects
@@ -367,18 +367,10 @@ def test_an_entry_that_is_being_added_keeps_its_project_from_being_deleted(as_us
             "INSERT INTO time_entries (user_id, project_id, start_time) VALUES (%s, 20, now())", (cast["bob"],)
         )
         deleting = pool.submit(carol.submit, "/projects/20/delete")
-        wait_for_a_lock(migrated)
+        wait_for(lambda: migrated.query("SELECT FROM pg_locks WHERE NOT granted"))
         connection.commit()
         assert deleting.result(30).status_code == 409
     assert migrated.query("SELECT count(*) FROM time_entries WHERE project_id = 20") == [(1,)]
-
-
-def wait_for_a_lock(database):
-    """Return once somebody waits for a lock."""
-    deadline = time.monotonic() + 60
-    while database.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(0,)]:
-        assert time.monotonic() < deadline, "nobody waits"
-        time.sleep(0.01)
 
 
 def test_members_change_no_project(as_user, migrated, shop):

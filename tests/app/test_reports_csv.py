@@ -4,7 +4,6 @@ import contextlib
 import csv
 import http.client
 import io
-import time
 import tracemalloc
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -199,10 +198,7 @@ def test_gunicorn_serves_on_after_a_download_was_broken_off(serve, migrated, cas
         connection.request("GET", "/reports.csv?from=2026-03-01&to=2026-03-31", headers={"Cookie": f"session={cookie}"})
         assert connection.getresponse().read(1000).startswith(b"\xef\xbb\xbf")
         connection.close()
-    deadline = time.monotonic() + 60
-    while set(states(migrated)) != {"idle"}:
-        assert time.monotonic() < deadline, states(migrated)
-        time.sleep(0.05)
+    wait_for(lambda: set(states(migrated)) == {"idle"})
     connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
     connection.request("GET", "/reports.csv?from=2026-03-01&to=2026-03-31", headers={"Cookie": f"session={cookie}"})
     assert connection.getresponse().read().count(b"\r\n") == 30_001

@@ -1,7 +1,6 @@
 """Tasks and their board."""
 
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, datetime
@@ -14,6 +13,7 @@ import pytest
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
+from installation import wait_for
 
 from app import board
 from app.forms.tasks import EstimateField
@@ -420,10 +420,7 @@ def test_a_project_that_is_deleted_while_a_task_is_made_for_it_is_told(as_user, 
         connection.autocommit = False
         cursor.execute("DELETE FROM projects WHERE id = 20")
         making = pool.submit(alice.submit, "/tasks/new", GOOD)
-        deadline = time.monotonic() + 60
-        while migrated.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(0,)]:
-            assert time.monotonic() < deadline, "nobody waits"
-            time.sleep(0.01)
+        wait_for(lambda: migrated.query("SELECT FROM pg_locks WHERE NOT granted"))
         connection.commit()
         answer = making.result(30)
     assert answer.status_code == 409

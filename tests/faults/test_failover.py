@@ -9,7 +9,7 @@ from faults.laboratory import Laboratory
 from faults.outcome import outcome_of, require_same
 from faults.proxy import Place, Proxy
 from faults.replication import HBA, following
-from installation import errors_in, read_until
+from installation import SLOW_ANSWER, errors_in, read_until
 
 pytestmark = [pytest.mark.only_pg("pg15")]
 
@@ -53,8 +53,7 @@ class TestAStandbyAlone:
     def test_is_no_place_for_a_start(self, primary, pair, run_runner):
         with primary.server.new_database() as database:
             pair.wait_until_equal()
-            # Without the second the answer would have two seconds, which a busy machine may not keep to.
-            env = {"DATABASE_WAIT_SECONDS": "1", "PGCONNECT_TIMEOUT": "30"}
+            env = {"DATABASE_WAIT_SECONDS": "1", **SLOW_ANSWER}
             result = run_runner("migrate", database=pair.standby.url(database.name), env=env)
             assert result.returncode == 5
             (error,) = errors_in(result)

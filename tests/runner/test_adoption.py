@@ -525,8 +525,8 @@ class TestBesideOthers:
             assert process.wait(60) == 0
 
     def test_it_ends_where_the_reader_stays(self, old, installation):
-        adoption = installation.folder / "startup" / "adoption.py"  # its one try lasts until a busy machine sees him
-        adoption.write_text(adoption.read_text().replace("lock_timeout = '1s'", "lock_timeout = '5s'"))
+        # Its one try lasts until a busy machine sees him.
+        installation.edit("startup/adoption.py", "lock_timeout = '1s'", "lock_timeout = '5s'")
         before = contents_of(old)
         with transaction(old, "SELECT FROM time_entries"):
             result = installation.run("migrate", database=old, env={"LOCK_WAIT_SECONDS": "2"})

@@ -328,8 +328,7 @@ def test_a_signal_ends_pg_dump_too_and_leaves_no_part(old, installation, fake, f
 
 @pytest.mark.only_pg("pg18")
 def test_a_long_dump_tells_how_far_it_is(old, installation, fake):
-    backup = installation.folder / "startup" / "backup.py"
-    backup.write_text(backup.read_text().replace("REPORT_SECONDS = 10", "REPORT_SECONDS = 0.3"))
+    installation.edit("startup/backup.py", "REPORT_SECONDS = 10", "REPORT_SECONDS = 0.3")
     began = time.monotonic()
     result = installation.run("migrate", database=old, env=fake("head -c 3145728 /dev/zero; sleep 5"))
     assert result.returncode == 0, result.stderr

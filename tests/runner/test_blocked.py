@@ -209,8 +209,7 @@ def test_an_index_whose_build_was_killed_is_built_again(migrated, installation, 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_pause(migrated, more, number, code):
-    patience = more.folder / "startup" / "patience.py"
-    patience.write_text(patience.read_text().replace("PAUSES = (0.5,", "PAUSES = (200,"))
+    more.edit("startup/patience.py", "PAUSES = (0.5,", "PAUSES = (200,")
     with transaction(migrated), more.start("migrate", database=migrated) as process:
         read_until(process, "next try in 200.0 s")
         process.send_signal(number)

@@ -61,8 +61,7 @@ def test_who_has_locked_something_else_is_not_blamed(migrated, run_runner):
 
 
 def test_a_start_that_waits_for_a_locked_table_heeds_sigterm(migrated, installation):
-    catalog = installation.folder / "startup" / "catalog.py"
-    catalog.write_text(catalog.read_text().replace("lock_timeout = '5s'", "lock_timeout = '5min'"))
+    installation.edit("startup/catalog.py", "lock_timeout = '5s'", "lock_timeout = '5min'")
     with migrated.connect() as connection:
         connection.autocommit = False
         connection.cursor().execute("LOCK TABLE time_entries IN ACCESS EXCLUSIVE MODE")

@@ -62,8 +62,7 @@ def test_a_signal_cancels_the_statement_and_rolls_back(migrated, slow, command, 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("command", ["wait", "verify", "status", "report"])
 def test_a_signal_ends_what_only_reads(migrated, installation, command, number, code):
-    catalog = installation.folder / "startup" / "catalog.py"
-    catalog.write_text(catalog.read_text().replace("lock_timeout = '5s'", "lock_timeout = '5min'"))
+    installation.edit("startup/catalog.py", "lock_timeout = '5s'", "lock_timeout = '5min'")
     with (
         transaction(migrated, "LOCK TABLE users, settings"),
         installation.start(command, database=migrated) as process,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import psycopg2
 import pytest
 from database import SUPERUSER, LocalServer
-from installation import HELD, errors_in, read_until, wait_for
+from installation import HELD, SLOW_ANSWER, errors_in, read_until, wait_for
 
 from startup import session
 from startup.connection import wait_for_database
@@ -73,8 +73,7 @@ def test_a_server_that_is_restarted_is_waited_for_and_the_start_goes_on(
 
 
 def test_a_server_that_does_not_come_back_is_waited_for_no_longer_than_any_other(own_server, url, installation):
-    # Without the second the first answer would have two seconds, which a busy machine may not keep to.
-    env = {"DATABASE_WAIT_SECONDS": "1", "PGCONNECT_TIMEOUT": "30"}
+    env = {"DATABASE_WAIT_SECONDS": "1", **SLOW_ANSWER}
     with in_the_middle(own_server, url, installation, env=env) as (id, process):
         own_server.stop_immediately()
         said = process.communicate()[1]

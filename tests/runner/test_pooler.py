@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import contents_of, errors_in, migration_files, read_until, wait_for
+from installation import SLOW_ANSWER, contents_of, errors_in, migration_files, read_until, wait_for
 from listeners import closed_port
 from parts import program
 
@@ -230,8 +230,8 @@ class TestTheUrlForMigrations:
 
     def test_that_does_not_answer_is_told_by_its_name(self, database, run_runner):
         port = closed_port()
-        env = {"MIGRATION_DATABASE_URL": f"postgresql://owner@127.0.0.1:{port}/x", "DATABASE_WAIT_SECONDS": "0"}
-        env["PGCONNECT_TIMEOUT"] = "30"  # for the server that does answer, be it slow
+        url = f"postgresql://owner@127.0.0.1:{port}/x"
+        env = {"MIGRATION_DATABASE_URL": url, "DATABASE_WAIT_SECONDS": "0", **SLOW_ANSWER}
         result = run_runner("migrate", database=database, env=env)
         assert result.returncode == 5
         (line,) = errors_in(result)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from installation import migration_files
+from installation import SLOW_ANSWER, migration_files
 from listeners import closed_port
 
 from startup import __version__, log, machine
@@ -204,7 +204,7 @@ def test_no_password_reaches_the_log(log_format, server, database, run_runner):
             f"host=127.0.0.1 password={PASSWORD}",
         ]
         for url in urls:
-            env = {"LOG_FORMAT": log_format, "DATABASE_WAIT_SECONDS": "0", "PGCONNECT_TIMEOUT": "30"}
+            env = {"LOG_FORMAT": log_format, "DATABASE_WAIT_SECONDS": "0", **SLOW_ANSWER}
             result = run_runner("migrate", database=url, env=env)
             assert result.returncode == (0 if url == right else 2 if "Cannot" not in result.stderr else 5)
             assert "4dor" not in result.stderr + result.stdout

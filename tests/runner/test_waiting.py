@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from background import running
 from database import SUPERUSER, LocalServer
+from installation import SLOW_ANSWER
 from listeners import HTTP, SSH, closed_port, listening
 
 from startup import connection
@@ -18,8 +19,6 @@ from startup.errors import DatabaseUnusableError
 
 SETTINGS = {"fsync": "off", "autovacuum": "off", "max_connections": "20", "shared_buffers": "16MB"}
 PATIENT = {"DATABASE_WAIT_SECONDS": "60"}
-# A short wait gives an answer two seconds, which a busy machine may not keep to; one that comes in time is as before.
-SLOW_ANSWER = {"PGCONNECT_TIMEOUT": "30"}
 ADVICE = (
     "Start it, see whether PostgreSQL is what listens there, or correct DATABASE_URL"
     " (DATABASE_WAIT_SECONDS sets how long to wait)"
