@@ -202,9 +202,9 @@ def test_an_entry_of_an_archived_project_is_not_continued_but_can_be_chosen_anew
 
 
 def test_what_belongs_to_somebody_else_is_not_there(as_user, entry, rows):
-    running = entry("bob", datetime(2026, 3, 9, 8))
+    running = entry("bob", datetime(2026, 3, 9, 8), notes="A secret of bob")
     alice = as_user("alice")
-    assert "bob" not in alice.get("/").text
+    assert "A secret of bob" not in alice.get("/").text
     assert alice.get(f"/timer/edit/{running}").status_code == 404
     for path in (f"/timer/continue/{running}", f"/timer/edit/{running}"):
         assert alice.submit(path, once()).status_code == 404
