@@ -11,8 +11,10 @@ is absent the test is left out and the last lines say so; with REQUIRE=all the r
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -35,11 +37,17 @@ FAST = {
     "full_page_writes": "off",
     "autovacuum": "off",
     "shared_buffers": "64MB",
+    "max_wal_size": "128MB",
     "max_connections": "50",
 }
 # A password is hashed thousands of times at each login, and a test logs in often; older servers cannot be asked not to.
 QUICK_LOGIN = {"scram_iterations": "1"}
 WHEEL = "pg18"
+
+# A database is hundreds of files. Where so many come and go, ext4 takes ten times as long for them as memory does: it
+# looks for an inode beyond all that were freed in the last minutes.
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30  # bytes; the servers of all tests fill half of it at most
 
 # Hypothesis fails an example that takes 200 ms, which any may on a machine that has other things to do.
 settings.register_profile("no deadline", deadline=None)
@@ -225,26 +233,41 @@ def running_server(id: str, folder: Path, **options: Any) -> Iterator[Server]:
         yield Server(id, local)
 
 
+def data_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a new folder for the data of a server, in memory where there is room; it goes when its context ends."""
+    in_memory = MEMORY.is_dir() and min(shutil.disk_usage(MEMORY).free, available_memory()) >= ROOM
+    return tempfile.TemporaryDirectory(prefix="timetracker-tests-", dir=MEMORY if in_memory else None)
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that can be had."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
 @pytest.fixture(scope="session")
-def running_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+def running_servers() -> Iterator[Callable[[str], Server]]:
     """Return a function that gives the server of that id, which it starts when it is first asked for."""
     with contextlib.ExitStack() as stack:
         running: dict[str, Server] = {}
 
         def server_of(id: str) -> Server:
             if id not in running:
-                running[id] = stack.enter_context(running_server(id, tmp_path_factory.mktemp(id)))
+                folder = Path(stack.enter_context(data_folder()))
+                running[id] = stack.enter_context(running_server(id, folder))
             return running[id]
 
         yield server_of
 
 
 @pytest.fixture(scope="session")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., contextlib.AbstractContextManager[Server]]:
+def own_server() -> Callable[..., contextlib.AbstractContextManager[Server]]:
     """Return a context manager that lends a server which is started for the test alone."""
 
-    def lend(id: str = WHEEL, folder: Path | None = None, **options: Any) -> contextlib.AbstractContextManager[Server]:
-        return running_server(id, folder or tmp_path_factory.mktemp(f"own-{id}"), **options)
+    @contextlib.contextmanager
+    def lend(id: str = WHEEL, folder: Path | None = None, **options: Any) -> Iterator[Server]:
+        with data_folder() as kept, running_server(id, folder or Path(kept), **options) as server:
+            yield server
 
     return lend
 

@@ -35,9 +35,9 @@ def test_a_session_that_an_administrator_ends(laboratory, origin):
 
 
 @pytest.fixture(scope="module")
-def mortal(server, own_server, forks, tmp_path_factory):
+def mortal(server, own_server, forks):
     """A laboratory on a server that may be stopped. A crash loses the last commits, and none before them."""
-    with own_server(server.id, tmp_path_factory.mktemp("mortal")) as lent:
+    with own_server(server.id) as lent:
         yield Laboratory(lent, forks)
 
 
