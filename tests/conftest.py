@@ -47,7 +47,7 @@ WHEEL = "pg18"
 # A database is hundreds of files. Where so many come and go, ext4 takes ten times as long for them as memory does: it
 # looks for an inode beyond all that were freed in the last minutes.
 MEMORY = Path("/dev/shm")
-ROOM = 4 * 2**30  # bytes; the servers of all tests fill half of it at most
+ROOM = 2 * 2**30  # bytes; the servers of all tests take less than half of it
 
 # Hypothesis fails an example that takes 200 ms, which any may on a machine that has other things to do.
 settings.register_profile("no deadline", deadline=None)
