@@ -15,8 +15,15 @@ def missing_package(error: ModuleNotFoundError) -> str:
     )
 
 
+# psycopg2 imports ssl, which is a tenth of a start, only for the locks that OpenSSL wanted of its users before 1.1, and
+# does without where Python has none. Python 3.11 knows no OpenSSL that old.
+spared = {"ssl": None} if "ssl" not in sys.modules else {}
+sys.modules |= spared
 try:
     import psycopg2  # noqa: F401
 except ModuleNotFoundError as error:
     log.error(missing_package(error))
     sys.exit(2)
+finally:
+    for name in spared:
+        del sys.modules[name]
