@@ -7,7 +7,7 @@ import time_machine
 from pages import width_of
 from playwright.sync_api import expect
 
-from app import passwords
+from app import formats, passwords
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -101,21 +101,21 @@ def test_who_has_no_password_is_told_how_to_get_one(as_user, read):
 # --- Display ---
 
 
-def test_times_and_dates_are_written_as_one_likes_from_then_on(as_user, migrated, cast):
+def test_times_and_dates_are_written_as_one_likes_from_then_on(as_user, migrated, cast, read):
     migrated.execute("UPDATE settings SET timezone = 'Europe/Rome'")
     alice, bob = as_user("alice"), as_user("bob")
     migrated.execute("UPDATE sign_in_sessions SET created_at = '2026-03-09 13:05'")
-    assert "2026-03-09 14:05" in alice.get("/profile").text
+    assert "since 2026-03-09 14:05" in "\n".join(read(alice.get("/profile").text))
     for _ in range(2):
         answer = alice.submit("/profile/display", {"time_format": "12h", "date_locale": "de-DE", "shortcuts": "y"})
         assert answer.status_code == 303
     html = alice.get("/profile").text
-    assert "09.03.2026 2:05 pm" in html
+    assert "since 09.03.2026 2:05 pm" in "\n".join(read(html))
     assert '<option selected value="de-DE">09.03.2026, German (Germany)</option>' in html
     assert migrated.query("SELECT user_id, time_format, date_locale, shortcuts FROM display_preferences") == [
         (cast["alice"], "12h", "de-DE", True)
     ]
-    assert "2026-03-09 14:05" in bob.get("/profile").text
+    assert "since 2026-03-09 14:05" in "\n".join(read(bob.get("/profile").text))
     alice.submit("/profile/display", {"time_format": "24h", "date_locale": ""})
     assert migrated.query("SELECT time_format, date_locale, shortcuts FROM display_preferences") == [("24h", "", False)]
 
@@ -174,6 +174,24 @@ def test_one_can_sign_out_everywhere_else(alice, as_user, read):
     assert "You are signed out everywhere else." in read(alice.get("/profile").text)
     assert [browser.get("/profile").status_code for browser in (alice, bob, *others)] == [200, 200, 302, 302]
     assert "Sign out everywhere else" not in alice.get("/profile").text
+
+
+@pytest.mark.needs("chromium")
+def test_sessions_fit_a_phone_however_long_their_times_are(as_user, open_page, migrated, cast):
+    """Whatever time of day it is: an hour of two digits in twelve, and the longest of each locale's dates."""
+    as_user("alice")
+    page = open_page("alice", "/profile", viewport={"width": 360, "height": 640})
+    longest = "timestamp '2026-12-23 11:58', created_at = '2026-12-23 11:58'"  # 12:58 pm in Rome
+    migrated.execute(f"UPDATE sign_in_sessions SET user_agent = 'SamsungBrowser Android', last_seen_at = {longest}")
+    migrated.execute("INSERT INTO display_preferences (user_id, time_format) VALUES (%s, '12h')", cast["alice"])
+    widths = {}
+    for locale in ("", *formats.DATE_LOCALES):
+        migrated.execute("UPDATE display_preferences SET date_locale = %s", locale)
+        page.reload()
+        expect(page.locator(".sessions tbody tr")).to_have_count(2)
+        assert page.locator(".sessions").inner_text().count("12:58 pm") == 4
+        widths[locale] = width_of(page)
+    assert {locale: width for locale, width in widths.items() if width > 360} == {}
 
 
 @pytest.mark.needs("chromium")
