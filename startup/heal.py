@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from startup import log
 from startup.catalog import State, ask, place_of, read_state, table_of, type_of
-from startup.differences import SEVERITIES, Difference
+from startup.differences import SEVERITIES, Difference, rows_that_break
 from startup.migrations import MigrationFile, edited
 from startup.verification import Verification, compare
 
@@ -28,14 +28,9 @@ def targets(connection, verification: Verification, files: list[MigrationFile], 
 
 def _is_broken(connection, key: Difference, state: State) -> bool:
     """Whether rows break a foreign key that is NOT VALID; said with the SQL that shows them."""
-    reference = re.fullmatch(r"REFERENCES ([^(]+)\(([^(,]+)\).*", key.expected or "")
-    if not reference:  # a check, or a NOT NULL
-        return False
-    table, _, column = place_of(key.object).partition(".")
-    target = f"{state.qualified(reference[1])} AS target WHERE target.{reference[2]} = {table}.{column}"
-    breaking = (
-        f"SELECT * FROM {state.qualified(table)} WHERE {column} IS NOT NULL AND NOT EXISTS (SELECT FROM {target})"  # noqa: S608
-    )
+    if type_of(key.object) != "foreign key":
+        return False  # a check, or a NOT NULL
+    breaking = rows_that_break(key.object, key.expected, state)
     with connection.cursor() as cursor:
         ((is_broken,),) = ask(cursor, f"SELECT EXISTS ({breaking})")
     if is_broken:

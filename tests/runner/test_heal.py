@@ -1,5 +1,6 @@
 """What somebody damaged by hand is put back at the next start, and what cannot be put back is not tried for ever."""
 
+import json
 import re
 from contextlib import closing
 
@@ -132,6 +133,19 @@ class TestMigrate:
         result = migrate(migrated)
         assert said(result, "Heal") == []
         assert contents_of(migrated) == before
+
+    def test_builds_an_index_once_another_has_given_its_name_back(self, migrated, migrate, run_runner):
+        migrated.execute("ALTER TABLE tasks RENAME TO old_tasks")
+        for _ in range(3):  # also after it was tried in vain
+            migrate(migrated)
+        named = [line for line in differences_of(migrated) if "index tasks." in line]
+        assert len(named) == 4
+        for found in json.loads(run_runner("verify", "--json", database=migrated).stdout)["differences"]:
+            if found["object"].startswith("index tasks."):
+                assert found["found"] == "an index of old_tasks that has the name"
+                migrated.execute(found["remedy"])
+        result = migrate(migrated)
+        assert said(result, "Healed") == [named_as.replace("warning", "Healed") for named_as in named]
 
     def test_of_a_new_database_heals_nothing(self, database, migrate):
         assert said(migrate(database), "Heal") == []
