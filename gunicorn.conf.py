@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 
 from startup.server import folder_of_figures, let_signals_through, take_over_socket
 
@@ -39,6 +40,14 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder_of_figures(worker_tmp_dir)
 def when_ready(server):
     """Keep what was imported out of the garbage collector's sight: else it holds up a page now and then, for 60 ms."""
     gc.freeze()
+
+
+def post_worker_init(worker):
+    """Let the master alone end a worker: at Ctrl-C a terminal tells both.
+
+    Where the master's SIGQUIT came while the worker's own handler held a lock, it waited for that until it was killed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def child_exit(server, worker):

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -39,6 +40,22 @@ def test_it_serves_without_a_database_and_says_nothing(serve):
 def test_it_ends_well_on_sigterm(serve):
     served = serve(UNREACHABLE, **SECRET)
     assert served.stop() == 0
+    assert served.log.read_text() == ""
+
+
+@pytest.mark.needs("linux")
+def test_the_master_alone_ends_the_workers_at_ctrl_c(serve):
+    """A terminal sends SIGINT to them too; Gunicorn's handler, held up by the master's SIGQUIT, may wait for itself."""
+    served = serve(UNREACHABLE, **SECRET)
+
+    def ignores_sigint(pid: int) -> bool:
+        ignored = re.search(r"^SigIgn:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
+        return bool(int(ignored, 16) & 1 << signal.SIGINT - 1)
+
+    workers = served.workers(2)
+    wait_for(lambda: all(ignores_sigint(pid) for pid in workers))
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(30) == 0
     assert served.log.read_text() == ""
 
 
