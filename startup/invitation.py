@@ -102,7 +102,10 @@ def _first_password(configuration: Configuration) -> str:
 
     environment = Environment({"ADMIN_PASSWORD_FILE": configuration.admin_password_file})
     password = environment.file("ADMIN_PASSWORD_FILE")
-    if password and (problem := problem_with(password, configuration.admin_username)):
+    if password and len(password.splitlines()) > 1:  # no browser could send it
+        path = configuration.admin_password_file
+        environment.problems.append(f"ADMIN_PASSWORD_FILE={path}: it has several lines; expected one, the password")
+    elif password and (problem := problem_with(password, configuration.admin_username)):
         environment.problems.append(f"ADMIN_PASSWORD_FILE: {problem}")
     if environment.problems:
         raise UsageError(*environment.problems)

@@ -222,6 +222,13 @@ class TestAdminPasswordFile:
         assert weak not in result.stderr
         assert passwords(migrated) == {}
 
+    def test_several_lines_are_refused_as_no_browser_could_send_them(self, migrated, run_runner, secret):
+        file = secret(f"{GOOD}\r\nfor admin\n")
+        result = serve_for_a_moment(migrated, run_runner, ADMIN_PASSWORD_FILE=file)
+        assert result.returncode == 2
+        assert errors_in(result) == [f"ADMIN_PASSWORD_FILE={file}: it has several lines; expected one, the password"]
+        assert passwords(migrated) == {}
+
     def test_a_weak_one_is_told_before_anything_is_migrated(self, database, run_runner, secret):
         before = contents_of(database)
         assert serve_for_a_moment(database, run_runner, ADMIN_PASSWORD_FILE=secret("short")).returncode == 2
