@@ -123,7 +123,10 @@ def _gunicorn_arguments() -> dict:
             if name != "chdir":  # which Gunicorn takes from another folder than this one
                 config.set(name, value)
         config.validate()
-        _ = config.address, "worker_class" in arguments and config.worker_class  # read, and so checked
+        _ = "worker_class" in arguments and config.worker_class  # read, and so checked
+        for place in config.address:
+            if isinstance(place, tuple) and place[1] > 65_535:
+                _reject(f"--bind has the port {place[1]}, and 65535 is the last")
     except UsageError:
         raise
     except Exception as error:  # Gunicorn raises all sorts, and catches them just so

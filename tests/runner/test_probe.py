@@ -312,6 +312,7 @@ def test_a_taken_port_is_told_as_without_it(run_runner):
         ("--threads -1", "GUNICORN_CMD_ARGS is wrong: "),
         ("--user nobody-here", "GUNICORN_CMD_ARGS is wrong: "),
         ("--bind 127.0.0.1:http", "GUNICORN_CMD_ARGS is wrong: 'http' is not a valid port number. "),
+        ("--bind 127.0.0.1:99999", "GUNICORN_CMD_ARGS is wrong: --bind has the port 99999, and 65535 is the last. "),
         ("--worker-class bogus", "GUNICORN_CMD_ARGS is wrong: class uri 'bogus' invalid or not found. "),
         ("--name 'a", "GUNICORN_CMD_ARGS is wrong: No closing quotation. "),
         ("--version", "GUNICORN_CMD_ARGS is wrong: with --help or --version Gunicorn does nothing but print. "),
