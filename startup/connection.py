@@ -16,14 +16,14 @@ from startup.errors import DatabaseUnusableError
 POLL_SECONDS = 0.05
 REPORT_SECONDS = 10
 
+REFUSED = "check the user name and the password in DATABASE_URL"
+
 # libpq tells connection errors apart by their text only. What stands here will not pass by itself;
 # whatever is not known (refused, starting up, no such host yet, too many clients) is waited for.
 # Names that people chose are taken out of the text before it is compared. What a server says in another
 # language than English is known by its SQLSTATE.
 HOPELESS = {
-    r"password authentication failed|no password supplied|SCRAM|authentication failed|auth failed|^28P01$": (
-        "check the user name and the password in DATABASE_URL"
-    ),
+    r"password authentication failed|no password supplied|SCRAM|authentication failed|auth failed|^28P01$": REFUSED,
     r"no pg_hba\.conf entry|pg_hba\.conf rejects": (
         "let this host in through the server's pg_hba.conf, or set sslmode in DATABASE_URL as it asks"
     ),
@@ -254,4 +254,11 @@ def _advice(reason: str) -> str:
 
 def _unusable(sentence: str, conninfo: str, setting: str) -> DatabaseUnusableError:
     """The error, with a remedy that names what the operator has set: without a URL libpq read its own variables."""
-    return DatabaseUnusableError(sentence.replace("DATABASE_URL", setting if conninfo else "the PG* variables"))
+    given = parse_dsn(conninfo)
+    password = given.pop("password", None) or os.environ.get("PGPASSWORD", "")
+    if sentence.endswith(REFUSED[1:]):
+        if os.environ.get("PGPASSWORD_FILE", "").strip():
+            sentence += ", or in PGPASSWORD_FILE"
+        if password.endswith("\r"):
+            sentence += "; it ends with a carriage return, as the lines of Windows do"
+    return DatabaseUnusableError(sentence.replace("DATABASE_URL", setting if given else "the PG* variables"))

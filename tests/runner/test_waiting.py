@@ -250,6 +250,21 @@ def test_a_password_that_is_a_common_word_does_not_garble_the_reason(server, pas
 
 
 @pytest.mark.parametrize(
+    ("ending", "remark"), [("", ""), ("\r\n", "; it ends with a carriage return, as the lines of Windows do")]
+)
+def test_a_wrong_password_out_of_a_file_is_sought_there(server, ending, remark, tmp_path, run_runner):
+    file = tmp_path / "password"
+    file.write_bytes(b"Tr0ub4dor" + ending.encode())
+    place = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGDATABASE": "postgres", "PGUSER": "owner"}
+    url = f"postgresql://owner@127.0.0.1:{server.port}/postgres"
+    for given, named in (({"DATABASE_URL": url}, "DATABASE_URL"), (place, "the PG* variables")):
+        result = run_runner("wait", env={**given, "PGPASSWORD_FILE": str(file), **PATIENT}, timeout=30)
+        assert result.returncode == 5
+        (line,) = result.stderr.splitlines()
+        assert line.endswith(f". Check the user name and the password in {named}, or in PGPASSWORD_FILE{remark}")
+
+
+@pytest.mark.parametrize(
     ("env", "place", "reason", "remedy"),
     [
         (
