@@ -2,6 +2,10 @@
 -- owner, after the first `python runner.py migrate`, and again whenever you like:
 --     psql -v role=timetracker_app -f sql/roles/app.sql "$DATABASE_URL"
 \set ON_ERROR_STOP on
+\if :{?role}
+\else
+DO $$ BEGIN RAISE EXCEPTION 'No role is named: psql -v role=timetracker_app -f sql/roles/app.sql'; END; $$;
+\endif
 BEGIN;
 SET LOCAL lock_timeout = '1s';
 SELECT current_database() AS database, nspname AS schema, pg_get_userbyid(relowner) AS owner, set_config('timetracker.role', :'role', true)

@@ -2,6 +2,10 @@
 -- As the owner of the tables, after the first `python runner.py migrate`, and again whenever you like:
 --     psql -v role=timetracker_reader -f sql/roles/reader.sql "$DATABASE_URL"
 \set ON_ERROR_STOP on
+\if :{?role}
+\else
+DO $$ BEGIN RAISE EXCEPTION 'No role is named: psql -v role=timetracker_reader -f sql/roles/reader.sql'; END; $$;
+\endif
 BEGIN;
 SET LOCAL lock_timeout = '1s';
 SELECT current_database() AS database, nspname AS schema, pg_get_userbyid(relowner) AS owner

@@ -95,7 +95,7 @@ def grant(server, migrated):
         server.execute(f'DROP ROLE "{role}"')
 
 
-def psql(database, name: str, role: str) -> subprocess.CompletedProcess[str]:
+def psql(database, name: str, role: str | None) -> subprocess.CompletedProcess[str]:
     """Run a file of sql/roles as the owner."""
     program = next(path / "psql" for path in postgres_binaries().values() if (path / "psql").exists())
     return subprocess.run(
@@ -103,8 +103,7 @@ def psql(database, name: str, role: str) -> subprocess.CompletedProcess[str]:
             program,
             "--no-psqlrc",
             "-q",
-            "-v",
-            f"role={role}",
+            *([] if role is None else ["-v", f"role={role}"]),
             "-f",
             ROOT / "sql" / "roles" / f"{name}.sql",
             database.url,
@@ -228,6 +227,14 @@ class TestTheApp:
 
     def test_is_refused_to_the_owner(self, migrated):
         assert psql(migrated, "app", "owner").returncode == 3
+
+    @pytest.mark.parametrize("name", ["app", "reader"])
+    def test_needs_a_name(self, name, migrated):
+        result = psql(migrated, name, None)
+        assert result.returncode == 3
+        named = "timetracker_app" if name == "app" else "timetracker_reader"
+        expected = f"ERROR:  No role is named: psql -v role={named} -f sql/roles/{name}.sql"
+        assert result.stderr.splitlines()[0].endswith(expected), result.stderr
 
     def test_cannot_migrate_and_is_told_so(self, migrated, grant, run_runner):
         role = grant("app")
