@@ -46,14 +46,17 @@ def make(connection, configuration: Configuration) -> str | None:
 
 
 def tell_plan(connection, configuration: Configuration) -> None:
-    """Say on stdout whether there would be a backup."""
+    """Say on stdout whether there would be a backup, and a start without one."""
     if configuration.backup_dir is None:
         print(NONE_WANTED)
         return
     try:
         program = find_program(connection, configuration)
     except UsageError as error:
-        print(f"There would be no backup: {error}")
+        if configuration.adopt_without_backup:
+            print(f"There would be no backup: {error}")
+        else:
+            print(f"A start would end here: {error}. {WITHOUT}")
     else:
         print(f"A backup would be written to {configuration.backup_dir} by {program}")
 

@@ -180,6 +180,17 @@ class TestABackup:
         assert result.stdout.startswith(f"A backup would be written to {folder} by {client}/pg_dump\n")
         assert list(folder.iterdir()) == []
 
+    @pytest.mark.only_pg("pg18")
+    def test_that_could_not_be_made_is_told_by_plan_with_what_becomes_of_the_start(self, old, run_runner, tmp_path):
+        absent = {"BACKUP_DIR": str(tmp_path / "absent")}
+        problem = f"BACKUP_DIR={tmp_path / 'absent'}: expected a directory that is there"
+        would_end, goes_on = (
+            run_runner("plan", database=old, env=absent | setting).stdout.splitlines()[0]
+            for setting in ({}, {"ADOPT_WITHOUT_BACKUP": "yes"})
+        )
+        assert would_end == f"A start would end here: {problem}. ADOPT_WITHOUT_BACKUP=yes goes on without a backup"
+        assert goes_on == f"There would be no backup: {problem}"
+
 
 @pytest.mark.only_pg("pg18")
 class TestTheWayOfTheConnection:
