@@ -78,3 +78,17 @@ def test_every_dependency_has_its_reason():
 def test_every_make_target_is_named():
     for target in names_in("Makefile", pattern=r"(?m)^([a-z-]+):.*##"):
         assert f"make {target}" in README or f"`{target}`" in README, target
+
+
+def test_every_table_is_explained():
+    page = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")
+    tables = names_in("sql/runner/schema.txt", pattern=r"(?m)^table (\w+):")
+    assert {table for table in tables if f"`{table}`" not in page} == set()
+
+
+def test_every_test_and_page_that_a_page_names_exists():
+    names = {path.name for path in (ROOT / "tests").rglob("*.py")}
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        assert set(re.findall(r"\b(test_\w+\.py)", text)) <= names, page.name
+        assert [link for link in re.findall(r"\]\((?!http)([^)#]+)\)", text) if not (page.parent / link).exists()] == []
