@@ -97,13 +97,13 @@ def require_secret_key(configuration: Configuration, state: State) -> None:
 
 def require_usable(state: State) -> None:
     """Raise DatabaseUnusableError when this role may not do with the rows what the app does."""
-    require_readable_ledger(state)
     if tables := state.server["out of reach"]:
         role = state.server["role"]
         raise DatabaseUnusableError(
             f"Role {role} may not read and write {tables}: psql -v role={role} -f sql/roles/app.sql, run as their"
             " owner, grants what the app needs"
         )
+    require_readable_ledger(state)
 
 
 def require_readable_ledger(state: State) -> None:
