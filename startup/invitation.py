@@ -157,9 +157,13 @@ def _user_called(cursor, name: str) -> tuple[int, str]:
 
 
 def _link(configuration: Configuration, token: str) -> str:
+    origin = configuration.base_url or f"http://localhost:{configuration.port}"
     if configuration.base_url is None:
-        log.write("BASE_URL is not set: put the address by which people reach TimeTracker in place of the link's own")
-    return f"{configuration.base_url or f'http://localhost:{configuration.port}'}/invitation/{token}"
+        log.write(
+            "BASE_URL is not set: where people reach TimeTracker by another address, put that in place of"
+            f" {origin} in the link"
+        )
+    return f"{origin}/invitation/{token}"
 
 
 def _now() -> datetime:

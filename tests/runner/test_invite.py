@@ -52,7 +52,10 @@ class TestInvite:
         token = re.fullmatch(r"http://localhost:8081/invitation/([\w-]{43})\n", result.stdout)[1]
         assert token not in result.stderr
         assert "The link lets admin set a password, once, until " in result.stderr
-        assert "BASE_URL is not set: put the address by which people reach TimeTracker in place of" in result.stderr
+        assert (
+            "BASE_URL is not set: where people reach TimeTracker by another address, put that in place of"
+            " http://localhost:8081"
+        ) in result.stderr
         assert kept(migrated) == [("admin", hashlib.sha256(token.encode()).digest(), None)]
         [(expires_at,)] = migrated.query("SELECT expires_at FROM sign_in_invitations")
         now = datetime.now(UTC).replace(tzinfo=None)
