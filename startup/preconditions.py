@@ -99,10 +99,12 @@ def require_usable(state: State) -> None:
     """Raise DatabaseUnusableError when this role may not do with the rows what the app does."""
     require_readable_ledger(state)
     if tables := state.server["out of reach"]:
+        from shlex import quote  # no start needs it
+
         role = state.server["role"]
         raise DatabaseUnusableError(
-            f"Role {role} may not read and write {tables}: psql -v role={role} -f sql/roles/app.sql, run as their"
-            " owner, grants what the app needs"
+            f"Role {role} may not read and write {tables}: psql -v role={quote(role)} -f sql/roles/app.sql, run as"
+            " their owner, grants what the app needs"
         )
 
 
