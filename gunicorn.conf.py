@@ -4,7 +4,13 @@ import gc
 import os
 import shutil
 
-from startup.server import folder_of_figures, let_signals_through, take_over_socket
+from startup.server import (
+    folder_of_figures,
+    hold_signals_back_from_worker,
+    let_signals_through,
+    let_signals_through_to_worker,
+    take_over_socket,
+)
 
 let_signals_through()
 on_starting = take_over_socket
@@ -39,6 +45,16 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder_of_figures(worker_tmp_dir)
 def when_ready(server):
     """Keep what was imported out of the garbage collector's sight: else it holds up a page now and then, for 60 ms."""
     gc.freeze()
+
+
+def pre_fork(server, worker):
+    """Let no signal get lost between the fork and the worker's own handlers."""
+    hold_signals_back_from_worker()
+
+
+def post_worker_init(worker):
+    """Heed them: the worker is about to serve."""
+    let_signals_through_to_worker()
 
 
 def child_exit(server, worker):

@@ -15,6 +15,7 @@ from startup.migrations import FOLDER
 PROJECT = os.path.dirname(FOLDER)
 BACKLOG = 2048  # Gunicorn's own
 HELD_BACK = (signal.SIGTERM, signal.SIGINT)
+HELD_BACK_FROM_WORKERS = (*HELD_BACK, signal.SIGQUIT)  # by which Gunicorn has them end at once
 SOCKET = "STARTUP_SOCKET"  # names the file descriptor to Gunicorn
 
 REMEDIES = {
@@ -89,6 +90,25 @@ def take_over_socket(arbiter) -> None:
         from gunicorn.sock import create_sockets
 
         arbiter.LISTENERS = create_sockets(arbiter.cfg, arbiter.log, [int(descriptor)])
+
+
+def hold_signals_back_from_worker() -> None:
+    """In Gunicorn, before it forks a worker: keep what ends one until that has handlers of its own.
+
+    Until then it has those of the master, which put a signal where no worker looks: it would have to be killed.
+    """
+    _let_through_after_fork()
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK_FROM_WORKERS)
+
+
+def let_signals_through_to_worker() -> None:
+    """In Gunicorn, in the master after the fork, and in the worker when it has its handlers."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK_FROM_WORKERS)
+
+
+@functools.cache  # it cannot be taken back
+def _let_through_after_fork() -> None:
+    os.register_at_fork(after_in_parent=let_signals_through_to_worker)
 
 
 @functools.cache
