@@ -115,11 +115,48 @@ def _let_through_after_fork() -> None:
 def folder_of_figures(folder: str | None) -> str:
     """In Gunicorn: make a folder of this master's own in `folder`, and give it again at a reload of the configuration.
 
-    One that SIGUSR2 starts is another process and has its own: the older one takes its folder away when it ends.
+    One that SIGUSR2 starts is another process and has its own: the older one takes its folder away when it ends. What a
+    killed one could not take away goes here: a folder is locked as long as its master or a worker of it lives.
     """
-    import tempfile  # no start needs it
+    import glob  # no start needs them
+    import tempfile
 
-    return tempfile.mkdtemp(prefix="timetracker-metrics-", dir=folder)
+    parent, prefix = folder or tempfile.gettempdir(), "timetracker-figures-"
+    for left in glob.glob(os.path.join(glob.escape(parent), f"{prefix}*")):
+        _remove_if_dead(left)
+    own = None
+    while own is None or _lock(own) is None:  # a start at the same moment may have taken it for a dead one's
+        own = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    return own
+
+
+def _remove_if_dead(folder: str) -> None:
+    import shutil
+
+    if (lock := _lock(folder)) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _lock(folder: str) -> int | None:
+    """Lock a folder until this process and its children end; give the descriptor, or None.
+
+    None where somebody else has it, or has taken it away.
+    """
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
 
 
 @functools.cache
