@@ -172,6 +172,25 @@ class TestWhenTheLockGoesToAThirdStart:
         assert f"another start holds it (backend {pid} of role owner" in read_until(start, "Waiting for")
 
 
+def test_who_has_waited_long_asks_less_often(monkeypatch):
+    """A crowd that asks ten times a second takes a quarter of two cores away from the start that migrates."""
+    now, pauses = 0.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        pauses.append(round(seconds, 1))
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", sleep)
+    wait = Wait(300)
+    with pytest.raises(LockTimeoutError):
+        while True:
+            wait.poll("another start", lambda: "somebody holds it")
+    assert pauses[:10] == [0.1] * 10
+    assert (pauses[-1], len(pauses) < 400) == (1, True)
+
+
 def test_it_is_told_that_a_start_waits():
     Wait(seconds=300).poll("another start", lambda: "somebody holds it")
     assert progress.current() == "waiting for another start"
