@@ -14,13 +14,20 @@ def require_writable(state: State, setting: str = "DATABASE_URL") -> None:
 
     `setting` is what the operator gave the database by.
     """
+    if problem := read_only(state, setting):
+        raise DatabaseUnusableError(problem)
+
+
+def read_only(state: State, setting: str = "DATABASE_URL") -> str | None:
+    """Say why nothing can be written here, and what to do; None where something can."""
     if state.server["standby"] == "true":
-        raise DatabaseUnusableError(f"The database is a read-only standby: give {setting} the primary")
+        return f"The database is a read-only standby: give {setting} the primary"
     if state.server["read only"] == "on":
-        raise DatabaseUnusableError(
+        return (
             f"The database of {setting} is read-only (default_transaction_read_only is on): expected one to write to;"
             " ALTER DATABASE ... or ALTER ROLE ... RESET default_transaction_read_only"
         )
+    return None
 
 
 def require_privileges(connection, state: State) -> None:
