@@ -124,9 +124,10 @@ def folder_of_figures(folder: str | None) -> str:
     parent, prefix = folder or tempfile.gettempdir(), "timetracker-figures-"
     for left in glob.glob(os.path.join(glob.escape(parent), f"{prefix}*")):
         _remove_if_dead(left)
-    own = None
-    while own is None or _lock(own) is None:  # a start at the same moment may have taken it for a dead one's
+    for _ in range(3):  # a start at the same moment may take it for a dead one's; a file system may have no locks
         own = tempfile.mkdtemp(prefix=prefix, dir=parent)
+        if _lock(own) is not None:
+            break
     return own
 
 
