@@ -240,6 +240,15 @@ class TestTheWaitForTheRowAfterALongWork:
             assert migrated.query("SELECT count(*) FROM yoyo_lock WHERE pid < 0") == [(1,)]
 
 
+@pytest.mark.only_pg("pg18")
+def test_a_signal_at_the_begin_of_a_transaction_leaves_no_row(migrated):
+    with contextlib.closing(connect(migrated.url)) as connection, connection.cursor() as cursor:
+        with pytest.raises(SystemExit), start_lock(connection, "public", 60, lambda: True):
+            cursor.execute("BEGIN")
+            raise SystemExit(143)
+        assert migrated.query("SELECT pid FROM yoyo_lock") == []
+
+
 def test_four_starts_at_once_apply_each_migration_once(database, installation):
     with contextlib.ExitStack() as stack:
         starts = [stack.enter_context(installation.start("migrate", database=database)) for _ in range(4)]
