@@ -5,7 +5,13 @@ import os
 import shutil
 import signal
 
-from startup.server import folder_of_figures, let_signals_through, take_over_socket
+from startup.server import (
+    folder_of_figures,
+    hold_signals_back_from_worker,
+    let_signals_through,
+    let_signals_through_to_worker,
+    take_over_socket,
+)
 
 let_signals_through()
 on_starting = take_over_socket
@@ -42,12 +48,18 @@ def when_ready(server):
     gc.freeze()
 
 
+def pre_fork(server, worker):
+    """Let no signal get lost between the fork and the worker's own handlers."""
+    hold_signals_back_from_worker()
+
+
 def post_worker_init(worker):
-    """Let the master alone end a worker: at Ctrl-C a terminal tells both.
+    """Heed them: the worker is about to serve. At Ctrl-C, of which a terminal tells both, let the master alone end it.
 
     Where the master's SIGQUIT came while the worker's own handler held a lock, it waited for that until it was killed.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    let_signals_through_to_worker()
 
 
 def child_exit(server, worker):

@@ -156,22 +156,28 @@ def read_state(connection, optional=()) -> State:
 def ask(cursor, statement: str, parameters=None, tries: int = 5) -> list[tuple]:
     """Ask a question of the catalog and give the rows; a locked table must not hold a start for ever.
 
-    It is asked again where somebody dropped meanwhile what it is about, such as an index. Raises DatabaseUnusableError.
+    It is asked again where somebody dropped meanwhile what it is about, such as an index; within a transaction of the
+    caller that takes a savepoint. Raises DatabaseUnusableError.
     """
+    in_transaction = cursor.connection.info.transaction_status != TRANSACTION_STATUS_IDLE
     settings = FOR_A_QUESTION
     if cursor.connection.info.server_version >= 170000:
         settings = f"SET LOCAL transaction_timeout = 0;{settings}"
+    if in_transaction:
+        cursor.execute("SAVEPOINT question")
     try:  # several statements in one message are one transaction
         cursor.execute(f"{settings}{statement}", parameters)
-        return cursor.fetchall()
+        answer = cursor.fetchall()
     except (LockNotAvailable, DeadlockDetected):  # the server ends a deadlock at whose side it likes
         raise TablesLockedError(
             "Another session has locked a table of TimeTracker for over 5 s (VACUUM FULL, ALTER TABLE, or a start"
             " that heals): start again when it is done"
         ) from None
     except InternalError_:  # "cache lookup failed": the functions of the catalog do not keep to a snapshot
-        if tries == 1 or cursor.connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+        if tries == 1:
             raise
+        if in_transaction:
+            cursor.execute("ROLLBACK TO question; RELEASE question")
         return ask(cursor, statement, parameters, tries - 1)
     except CharacterNotInRepertoire as error:
         encoding = cursor.connection.info.parameter_status("server_encoding")
@@ -180,6 +186,9 @@ def ask(cursor, statement: str, parameters=None, tries: int = 5) -> list[tuple]:
             f" ({error.diag.message_primary}): give what is called so another name, or dump the database with pg_dump"
             " --encoding=LATIN1 (what it was written in) and restore it into one with the encoding UTF8"
         ) from None
+    if in_transaction:
+        cursor.execute("RELEASE question")  # else all that follows would be a part of it
+    return answer
 
 
 def _note_answer(state: State, kind: str, name: str, first: str, second: str) -> None:

@@ -11,7 +11,7 @@ from psycopg2.errors import InsufficientPrivilege, RaiseException, ReadOnlySqlTr
 from startup import log, missing_package
 from startup.configuration import read_configuration
 from startup.errors import DatabaseUnusableError, SchemaDiffersError, StartError, UsageError
-from startup.signals import end_on_signals
+from startup.signals import end_on_signals, ignore_signals
 
 # What the administrators of a database decide, such as by an event trigger.
 REFUSALS = (RaiseException, InsufficientPrivilege, ReadOnlySqlTransaction)
@@ -35,6 +35,7 @@ def run(arguments: list[str], story: dict[str, Callable], description: str) -> i
         code = ending.code
     lost = _finish_output()
     _finish(sys.stderr)
+    ignore_signals()
     return lost if lost and code in ANSWERS else code
 
 

@@ -10,6 +10,7 @@ from startup.errors import SchemaDiffersError
 from startup.preconditions import (
     is_pooled,
     obstacles,
+    read_only,
     require_names,
     require_privileges,
     require_readable_ledger,
@@ -29,6 +30,8 @@ def wait(configuration) -> None:
     with connection.cursor() as cursor:
         ((version, encoding, time_zone, kind),) = ask(cursor, question("server"))
     log.write(f"PostgreSQL {version}, {kind}, encoding {encoding}, time zone {time_zone}")
+    if problem := read_only(state):
+        log.notice(problem)
     if configuration.migration_conninfo is None or kind == "standby":
         _tell_fitness(connection, state)
         return

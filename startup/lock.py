@@ -16,7 +16,7 @@ from startup.sessions import describe
 from startup.yoyo_row import YoyoRow, has_row
 
 ADVISORY_CLASS = 0x54696D65  # "Time"; the second key is the schema
-POLL_SECONDS = 0.1
+POLL_SECONDS = (0.1, 1)  # at first, and at the most: a crowd that asks often slows down whom it waits for
 REPORT_SECONDS = 10
 
 
@@ -152,7 +152,8 @@ class Wait:
             log.write(f"Waiting for the start lock, {left} s left: {holder()}")
             progress.tell(f"waiting for {whom}")
             self._reported = now
-        time.sleep(POLL_SECONDS)
+        shortest, longest = POLL_SECONDS
+        time.sleep(min(max(shortest, (now - self._began) / 10), longest))
 
 
 def read_after_others(connection, read, seconds: int):

@@ -20,18 +20,16 @@ def rehearse_all(
 
     Raises MigrationFailedError for what would fail, LockTimeoutError while somebody else migrates.
     """
-    todo = pending(state.applied, files)
-    if todo:
+    todo, within = pending(state.applied, files), {}
+    if todo:  # else nothing is set for the session, which may be a pooler's, and other clients' next
         log.write(
             "A rehearsal takes the locks that it tells of while it lasts: run it in a quiet hour, or on a copy of the"
             " database"
         )
-    with connection.cursor() as cursor:
-        cursor.execute(question("session"), {"schema": state.schema, "seconds": 60})
-    if adoption_is_due(state, files):
-        within = _rehearse_adoption(configuration, connection, state, todo)
-    else:
-        within = _rehearse_files(configuration, connection, state, todo)
+        with connection.cursor() as cursor:
+            cursor.execute(question("session"), {"schema": state.schema, "seconds": 60})
+        rehearse_these = _rehearse_adoption if adoption_is_due(state, files) else _rehearse_files
+        within = rehearse_these(configuration, connection, state, todo)
     for file in todo:
         print(f"{file.id}: {within.get(file, 'would be applied outside a transaction; readers and writers go on')}")
     for file in pending(state.applied, optional, state.fulfilled):

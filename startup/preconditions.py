@@ -14,13 +14,20 @@ def require_writable(state: State, setting: str = "DATABASE_URL") -> None:
 
     `setting` is what the operator gave the database by.
     """
+    if problem := read_only(state, setting):
+        raise DatabaseUnusableError(problem)
+
+
+def read_only(state: State, setting: str = "DATABASE_URL") -> str | None:
+    """Say why nothing can be written here, and what to do; None where something can."""
     if state.server["standby"] == "true":
-        raise DatabaseUnusableError(f"The database is a read-only standby: give {setting} the primary")
+        return f"The database is a read-only standby: give {setting} the primary"
     if state.server["read only"] == "on":
-        raise DatabaseUnusableError(
+        return (
             f"The database of {setting} is read-only (default_transaction_read_only is on): expected one to write to;"
             " ALTER DATABASE ... or ALTER ROLE ... RESET default_transaction_read_only"
         )
+    return None
 
 
 def require_privileges(connection, state: State) -> None:
@@ -98,10 +105,12 @@ def require_secret_key(configuration: Configuration, state: State) -> None:
 def require_usable(state: State) -> None:
     """Raise DatabaseUnusableError when this role may not do with the rows what the app does."""
     if tables := state.server["out of reach"]:
+        from shlex import quote  # no start needs it
+
         role = state.server["role"]
         raise DatabaseUnusableError(
-            f"Role {role} may not read and write {tables}: psql -v role={role} -f sql/roles/app.sql, run as their"
-            " owner, grants what the app needs"
+            f"Role {role} may not read and write {tables}: psql -v role={quote(role)} -f sql/roles/app.sql, run as"
+            " their owner, grants what the app needs"
         )
     require_readable_ledger(state)
 

@@ -15,6 +15,7 @@ from startup.migrations import FOLDER
 PROJECT = os.path.dirname(FOLDER)
 BACKLOG = 2048  # Gunicorn's own
 HELD_BACK = (signal.SIGTERM, signal.SIGINT)
+HELD_BACK_FROM_WORKERS = (*HELD_BACK, signal.SIGQUIT)  # by which Gunicorn has them end at once
 SOCKET = "STARTUP_SOCKET"  # names the file descriptor to Gunicorn
 
 REMEDIES = {
@@ -91,15 +92,72 @@ def take_over_socket(arbiter) -> None:
         arbiter.LISTENERS = create_sockets(arbiter.cfg, arbiter.log, [int(descriptor)])
 
 
+def hold_signals_back_from_worker() -> None:
+    """In Gunicorn, before it forks a worker: keep what ends one until that has handlers of its own.
+
+    Until then it has those of the master, which put a signal where no worker looks: it would have to be killed.
+    """
+    _let_through_after_fork()
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK_FROM_WORKERS)
+
+
+def let_signals_through_to_worker() -> None:
+    """In Gunicorn, in the master after the fork, and in the worker when it has its handlers."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK_FROM_WORKERS)
+
+
+@functools.cache  # it cannot be taken back
+def _let_through_after_fork() -> None:
+    os.register_at_fork(after_in_parent=let_signals_through_to_worker)
+
+
 @functools.cache
 def folder_of_figures(folder: str | None) -> str:
     """In Gunicorn: make a folder of this master's own in `folder`, and give it again at a reload of the configuration.
 
-    One that SIGUSR2 starts is another process and has its own: the older one takes its folder away when it ends.
+    One that SIGUSR2 starts is another process and has its own: the older one takes its folder away when it ends. What a
+    killed one could not take away goes here: a folder is locked as long as its master or a worker of it lives.
     """
-    import tempfile  # no start needs it
+    import glob  # no start needs them
+    import tempfile
 
-    return tempfile.mkdtemp(prefix="timetracker-metrics-", dir=folder)
+    parent, prefix = folder or tempfile.gettempdir(), "timetracker-figures-"
+    for left in glob.glob(os.path.join(glob.escape(parent), f"{prefix}*")):
+        _remove_if_dead(left)
+    for _ in range(3):  # a start at the same moment may take it for a dead one's; a file system may have no locks
+        own = tempfile.mkdtemp(prefix=prefix, dir=parent)
+        if _lock(own) is not None:
+            break
+    return own
+
+
+def _remove_if_dead(folder: str) -> None:
+    import shutil
+
+    if (lock := _lock(folder)) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _lock(folder: str) -> int | None:
+    """Lock a folder until this process and its children end; give the descriptor, or None.
+
+    None where somebody else has it, or has taken it away.
+    """
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
 
 
 @functools.cache

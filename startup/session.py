@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from startup import log
-from startup.catalog import State, question, read_state
+from startup.catalog import State, ask, question, read_state
 from startup.configuration import Configuration
 from startup.connection import address, connect_interruptibly, wait_for_database
 from startup.errors import ConnectionLostError, DatabaseUnusableError, TablesLockedError
@@ -59,8 +59,8 @@ Place = namedtuple("Place", ["database", "oid", "server_started", "schema"])
 def place_of(connection: Connection, state: State) -> Place:
     """Which schema of which database a session is in, told alike to every role and through every pooler."""
     with connection.cursor() as cursor:
-        cursor.execute(question("place"))
-        return Place(*cursor.fetchone(), state.schema)
+        ((database, oid, server_started),) = ask(cursor, question("place"))
+    return Place(database, oid, server_started, state.schema)
 
 
 @contextmanager

@@ -28,6 +28,12 @@ def end_on_signals() -> None:
         signal.signal(number, _end)
 
 
+def ignore_signals() -> None:
+    """Let nothing be raised any more, once all is done: there would be nobody to take it but Python's own end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _end(number: int, frame) -> None:
     global _code, _noted
     _code = 128 + number

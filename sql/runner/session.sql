@@ -3,6 +3,7 @@
 -- makes it fail because of what others write meanwhile. No wait for a lock is
 -- without an end; a migration has a shorter one. Some of the settings are
 -- younger than the oldest server.
+SET LOCAL statement_timeout = 0; -- for this message, which sets it aside for good
 SELECT set_config(name, value, false)
 FROM (
     VALUES

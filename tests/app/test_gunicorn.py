@@ -49,14 +49,60 @@ def test_the_master_alone_ends_the_workers_at_ctrl_c(serve):
     served = serve(UNREACHABLE, **SECRET)
 
     def ignores_sigint(pid: int) -> bool:
-        ignored = re.search(r"^SigIgn:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
-        return bool(int(ignored, 16) & 1 << signal.SIGINT - 1)
+        return bool(int(status_of(pid, "SigIgn"), 16) & 1 << signal.SIGINT - 1)
 
     workers = served.workers(2)
     wait_for(lambda: all(ignores_sigint(pid) for pid in workers))
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(30) == 0
     assert served.log.read_text() == ""
+
+
+@pytest.mark.needs("linux")
+def test_a_worker_that_was_forked_just_now_ends_on_sigterm_too(tmp_path):
+    """Until it has handlers of its own it has those of the master, which put the signal where nobody looks."""
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "import os, pathlib, signal\n"
+        "exec(pathlib.Path('gunicorn.conf.py').read_text())\n"
+        "def post_fork(server, worker):\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "def worker_exit(server, worker):\n"
+        "    print('ended by itself', flush=True)\n"
+    )
+    log = tmp_path / "log"
+    with log.open("w") as stderr:
+        master = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", str(tmp_path / "gunicorn.conf.py")],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONSAFEPATH": "1",
+                "PYTHONPATH": str(ROOT),
+                "PORT": str(closed_port()),
+                "DATABASE_URL": UNREACHABLE,
+                "WEB_CONCURRENCY": "1",
+                **SECRET,
+            },
+            cwd=ROOT,
+            stdout=stderr,
+            stderr=stderr,
+        )
+    try:
+        children = Path(f"/proc/{master.pid}/task/{master.pid}/children")
+        wait_for(lambda: children.read_text())
+        worker = int(children.read_text())
+        wait_for(lambda: status_of(worker, "State").startswith("T"))
+        master.terminate()
+        wait_for(lambda: int(status_of(worker, "ShdPnd"), 16) & 1 << (signal.SIGTERM - 1))
+        os.kill(worker, signal.SIGCONT)
+        assert master.wait(60) == 0
+    finally:
+        master.kill()
+    assert log.read_text() == "ended by itself\n"
+
+
+def status_of(pid: int, name: str) -> str:
+    """Return what the kernel says of a process under this name."""
+    return re.search(rf"^{name}:\t(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]
 
 
 @pytest.fixture

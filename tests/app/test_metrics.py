@@ -70,21 +70,37 @@ def test_requests_are_counted_across_workers_and_forgotten_with_the_worker_that_
     wait_for(lambda: abs(migrated.query(ours)[0][0] - held) <= 1)
 
 
+def folder_of_figures(served) -> Path:
+    """Return the folder in which the one worker of a Gunicorn keeps its figures."""
+    (worker,) = served.workers(1)
+    served.get("/readyz")
+    maps = Path(f"/proc/{worker}/maps").read_text()
+    (folder,) = {Path(path).parent for path in re.findall(r"(/\S+/timetracker-figures-\S+)", maps)}
+    return folder
+
+
 def test_a_reload_keeps_the_folder_of_the_figures_and_the_end_takes_it_away(serve, migrated):
     served = serve(migrated.url, WEB_CONCURRENCY="1")
-
-    def folders() -> set[Path]:
-        (worker,) = served.workers(1)
-        served.get("/readyz")
-        maps = Path(f"/proc/{worker}/maps").read_text()
-        return {Path(path).parent for path in re.findall(r"(/\S+/timetracker-metrics-\S+)", maps)}
-
-    before, workers = folders(), served.workers(1)
+    before, workers = folder_of_figures(served), served.workers(1)
     served.process.send_signal(signal.SIGHUP)
     wait_for(lambda: served.workers(1) != workers)
-    assert folders() == before and len(before) == 1
+    assert folder_of_figures(served) == before
     served.stop()
-    assert not any(folder.exists() for folder in before)
+    assert not before.exists()
+
+
+def test_the_next_start_takes_away_what_a_killed_one_left_and_no_other(serve, migrated):
+    killed, living = (serve(migrated.url, WEB_CONCURRENCY="1") for _ in range(2))
+    left, kept = folder_of_figures(killed), folder_of_figures(living)
+    (worker,) = killed.workers(1)
+    killed.process.kill()
+    killed.process.wait()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())  # it sees that its master is gone
+    assert left.exists()
+    served = serve(migrated.url, WEB_CONCURRENCY="1")
+    assert not left.exists()
+    assert folder_of_figures(living) == kept
+    assert folder_of_figures(served).exists()
 
 
 def test_addresses_and_methods_that_somebody_makes_up_do_not_make_figures(client):

@@ -164,6 +164,14 @@ def test_a_read_only_database(command, database, refused):
 
 
 @pytest.mark.only_pg("pg18")
+def test_the_connection_test_tells_of_a_read_only_database(migrated, run_runner):
+    url = f"{migrated.url}?options=-cdefault_transaction_read_only=on"
+    result = run_runner("wait", database=url)
+    assert result.returncode == 0
+    assert "notice: The database of DATABASE_URL is read-only (default_transaction_read_only is on)" in result.stderr
+
+
+@pytest.mark.only_pg("pg18")
 def test_a_read_only_database_can_be_verified(migrated, run_runner):
     url = f"{migrated.url}?options=-cdefault_transaction_read_only=on"
     before = contents_of(migrated)

@@ -179,6 +179,16 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS project_names ON projects (name);
 """
 
 
+def test_what_a_build_sets_for_its_session_is_put_back(migrated, installation):
+    """Without a lock_timeout the next file could wait for ever."""
+    without = "    PERFORM set_config('lock_timeout', '0', false);\nEND;\n$$"  # as each of ours has it, for its build
+    installation.add("index", INDEX.replace("END;\n$$", without))
+    installation.add("next", "CREATE TABLE made_it AS SELECT current_setting('lock_timeout') AS lock_timeout;\n")
+    result = installation.run("migrate", database=migrated, env={"LOCK_WAIT_SECONDS": "77"})
+    assert result.returncode == 0, result.stderr
+    assert migrated.query("SELECT lock_timeout FROM made_it") == [("77s",)]
+
+
 BUILDING = "FROM pg_stat_progress_create_index"
 
 

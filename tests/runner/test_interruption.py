@@ -193,3 +193,12 @@ print("went on")
     command = [sys.executable, "-c", program, database.url]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert (result.returncode, result.stdout, result.stderr) == (143, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_python_ends_is_no_matter(migrated, installation, number):
+    """As the second one of somebody in a hurry; what was to be done is done."""
+    late = f"import atexit, os\n\natexit.register(os.kill, os.getpid(), {number:d})\n"
+    installation.edit("runner.py", "import sys\n", f"{late}import sys\n")
+    result = installation.run("status", database=migrated)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -172,6 +172,25 @@ class TestWhenTheLockGoesToAThirdStart:
         assert f"another start holds it (backend {pid} of role owner" in read_until(start, "Waiting for")
 
 
+def test_who_has_waited_long_asks_less_often(monkeypatch):
+    """A crowd that asks ten times a second takes a quarter of two cores away from the start that migrates."""
+    now, pauses = 0.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        pauses.append(round(seconds, 1))
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", sleep)
+    wait = Wait(300)
+    with pytest.raises(LockTimeoutError):
+        while True:
+            wait.poll("another start", lambda: "somebody holds it")
+    assert pauses[:10] == [0.1] * 10
+    assert (pauses[-1], len(pauses) < 400) == (1, True)
+
+
 def test_it_is_told_that_a_start_waits():
     Wait(seconds=300).poll("another start", lambda: "somebody holds it")
     assert progress.current() == "waiting for another start"
@@ -219,6 +238,15 @@ class TestTheWaitForTheRowAfterALongWork:
             lock.obtain_row()
             timer.join()
             assert migrated.query("SELECT count(*) FROM yoyo_lock WHERE pid < 0") == [(1,)]
+
+
+@pytest.mark.only_pg("pg18")
+def test_a_signal_at_the_begin_of_a_transaction_leaves_no_row(migrated):
+    with contextlib.closing(connect(migrated.url)) as connection, connection.cursor() as cursor:
+        with pytest.raises(SystemExit), start_lock(connection, "public", 60, lambda: True):
+            cursor.execute("BEGIN")
+            raise SystemExit(143)
+        assert migrated.query("SELECT pid FROM yoyo_lock") == []
 
 
 def test_four_starts_at_once_apply_each_migration_once(database, installation):

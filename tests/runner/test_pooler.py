@@ -129,7 +129,8 @@ class TestBehindAPooler:
         env = {"MIGRATION_DATABASE_URL": database.url}
         pid, before = inherited()
         for _ in ("something to do", "nothing to do"):
-            assert run_runner("migrate", database=through(pooler, database), env=env).returncode == 0
+            for command in ("plan", "migrate"):
+                assert run_runner(command, database=through(pooler, database), env=env).returncode == 0
             assert run_runner("verify", database=through(pooler, database)).returncode == 0
         wait_for(lambda: database.query(sessions) == [(pid,)])  # those of the runner end a little after it
         assert inherited() == (pid, before)

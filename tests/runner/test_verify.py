@@ -353,6 +353,18 @@ def test_what_is_dropped_while_it_is_read_is_asked_for_again(database, attempt):
         assert ask(cursor, "SELECT meanwhile()") == [(attempt,)]
 
 
+@pytest.mark.parametrize("attempt", [1, 5])
+def test_within_a_transaction_too_and_what_that_has_done_stays_and_goes_on_as_one(database, attempt):
+    database.execute(GONE_MEANWHILE.format(attempt))
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN; CREATE TABLE made_before (id INTEGER)")
+        assert ask(cursor, "SELECT meanwhile()") == [(attempt,)]
+        cursor.execute("INSERT INTO made_before VALUES (7) RETURNING xmin = pg_current_xact_id()::xid")
+        assert cursor.fetchall() == [(True,)]  # no savepoint is left
+        cursor.execute("COMMIT")
+    assert database.query("SELECT id FROM made_before") == [(7,)]
+
+
 def test_a_catalog_that_cannot_be_read_is_not_asked_for_ever(database):
     database.execute(GONE_MEANWHILE.format(1000))
     with closing(database.connect()) as connection, connection.cursor() as cursor:

@@ -181,7 +181,8 @@ class TestTheApp:
         migrated.execute(f'REVOKE DELETE ON {table} FROM "{role}"')
         result = run_runner("serve", database=migrated.url_as(role))
         assert result.returncode == 5
-        assert f"Role {role} may not read and write {table}: psql -v role={role} -f sql/roles/app.sql" in result.stderr
+        remedy = f"psql -v role='{role}' -f sql/roles/app.sql, run as their owner"  # as a shell takes it
+        assert f"Role {role} may not read and write {table}: {remedy}" in result.stderr
 
     def test_can_alter_nothing(self, migrated, grant):
         role = grant("app")

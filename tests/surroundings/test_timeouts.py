@@ -66,6 +66,15 @@ def test_a_long_look_at_the_catalog_outlives_it(timeout, migrated, prefer, insta
     assert (result.returncode, errors_in(result)) == (0, []), result.stderr
 
 
+def test_the_statements_that_make_a_session_ready_outlive_it(database, prefer, installation):
+    """The one that sets the timeout aside is a statement, too."""
+    prefer(database, statement_timeout="'150ms'")
+    installation.edit("sql/runner/session.sql", "FROM (", "FROM pg_sleep(0.2), (")
+    installation.edit("sql/runner/place.sql", "FROM ", "FROM pg_sleep(0.2), ")
+    result = installation.run("migrate", database=database, env={"MIGRATION_DATABASE_URL": database.url})
+    assert (result.returncode, errors_in(result)) == (0, []), result.stderr
+
+
 def test_the_app_replaces_what_it_ends(timeout, migrated, prefer, tmp_path):
     """A connection that idles between two requests may be gone at the second; no page shows it."""
     prefer(migrated, **dict.fromkeys(timeout, "'4s'"))  # a page has no time of its own, and may take what it needs
