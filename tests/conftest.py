@@ -25,9 +25,10 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 import pytest
-from database import SUPERUSER, LocalServer
 from hypothesis import settings
 from listeners import closed_port
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 from parts import PARTS, missing_parts, postgres_binaries
 
 ROOT = Path(__file__).resolve().parent.parent

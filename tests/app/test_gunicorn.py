@@ -15,10 +15,11 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from blocking import transaction
-from database import SUPERUSER, LocalServer
 from installation import ROOT, wait_for
 from itsdangerous import URLSafeTimedSerializer
 from listeners import closed_port
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 
 from app import create_app
 from app.queries import sessions

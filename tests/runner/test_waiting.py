@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 from background import running
-from database import SUPERUSER, LocalServer
 from installation import SLOW_ANSWER
 from listeners import HTTP, SSH, closed_port, listening
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 
 from startup import connection
 from startup.errors import DatabaseUnusableError
