@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from faults.forks import Forks
 from faults.laboratory import Laboratory
-from installation import Installation
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,9 +21,3 @@ def forks() -> Iterator[Forks]:
 def laboratory(server, forks) -> Laboratory:
     """Databases in every state and starts to disturb, on each server."""
     return Laboratory(server, forks)
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    """A copy of the program, whose files a test may edit."""
-    return Installation(tmp_path / "timetracker")
