@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor as Cursor
 from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.forms.fields import word_of
-from app.queries import entry_pages, projects, tasks, time_entries, timer
+from app.queries import entry_pages, people, projects, tasks, time_entries, timer
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Entry, Overlap
 from app.spans import Span, SpanError, comes_twice, shown, span_of, which
@@ -97,7 +97,7 @@ def _whose() -> tuple[int, str | None]:
     asked = _number("user")
     if asked == security.viewer().id:
         return asked, None
-    username = entry_pages.username(db.cursor(), asked) if security.viewer().is_admin and asked else None
+    username = people.name_of(db.cursor(), asked) if security.viewer().is_admin and asked else None
     if username is None:
         abort(404)
     return asked, username

@@ -100,9 +100,10 @@ def test_a_role_that_was_taken_away_is_gone_at_the_next_request(as_user, migrate
 def test_sessions_are_listed_and_ended_one_by_one_or_all_but_this(as_user, migrated, cast):
     first, second, other = as_user("alice"), as_user("alice"), as_user("bob")
     with closing(migrated.connect()) as connection, connection.cursor() as cursor:
-        listed = sessions.list_of(cursor, cast["alice"])
+        now = datetime.now(UTC).replace(tzinfo=None)
+        listed = sessions.list_of(cursor, cast["alice"], now)
         assert [(one.user_agent, one.address) for one in listed] == [("a test", "127.0.0.1")] * 2
-        [bobs] = sessions.list_of(cursor, cast["bob"])
+        [bobs] = sessions.list_of(cursor, cast["bob"], now)
         assert not sessions.revoke(cursor, cast["alice"], bobs.id)
         assert sessions.revoke(cursor, cast["alice"], min(one.id for one in listed))
         assert (first.get("/week").status_code, second.get("/week").status_code) == (302, 200)
