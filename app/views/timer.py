@@ -113,8 +113,8 @@ def for_templates() -> dict[str, Any]:
 
 def bar() -> Bar | None:
     """Return what the bar shows, read once a request."""
-    user = g.get("_login_user")
-    if user is None or not user.is_authenticated or g.get("is_failing") or _is_broken():
+    user = security.person()
+    if user is None or g.get("is_failing") or _is_broken():
         return None
     if "timer_bar" not in g:
         running, latest = timer.running_and_latest(db.cursor(), user.id, security.now())
