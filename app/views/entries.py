@@ -456,7 +456,7 @@ def _tell(done: str, span: Span, others: list[Overlap]) -> None:
     """Say which times were written, over midnight or not, and with which other entries they overlap."""
     written = _written(span.start, span.end)
     over = {0: "", 1: " the next day"}.get(written.over, f" {written.over} days later")
-    credited = formats.hours((_credited(span) + 30) // 60)
+    credited = formats.hours(timekeeping.credited_minutes(_credited(span)))
     flash(f"{done}: {written.start} to {written.end}{over} = {credited}", "saved")
     overlaps.tell(others)
 

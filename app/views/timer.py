@@ -344,7 +344,8 @@ def _stop(cursor: Cursor, entry: Timer, moment: datetime) -> str:
     timer.stop(cursor, entry.id, end, credited)
     if moment < entry.start:
         return IN_THE_FUTURE.format(formats.shortened(entry.label))
-    return f"Stopped “{formats.shortened(entry.label)}” after {formats.hours((credited + 30) // 60)}."
+    written = formats.hours(timekeeping.credited_minutes(credited))
+    return f"Stopped “{formats.shortened(entry.label)}” after {written}."
 
 
 def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:
