@@ -49,13 +49,6 @@ class Written(NamedTuple):
     over: int
 
 
-@blueprint.url_value_preprocessor
-def refuse_numbers_that_are_no_id(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Answer 404 to a number beyond what PostgreSQL takes as an id."""
-    if values and values.get("entry_id", 0) > LARGEST_ID:
-        abort(404)
-
-
 # --- The list ---
 
 
