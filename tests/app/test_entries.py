@@ -541,6 +541,8 @@ def test_after_editing_one_is_back_where_one_came_from(as_user, add):
     form = form_of(page.text)
     assert form["next"] == "/?q=call"
     assert alice.submit(f"/entries/{entry}/edit", form).location == "/?q=call"
+    after_another_form = alice.get(f"/entries/{entry}/edit", headers={"Referer": "http://localhost/entries/new"})
+    assert form_of(after_another_form.text)["next"] == "/"
     elsewhere = alice.get(f"/entries/{entry}/edit", headers={"Referer": "https://evil.example/?x"})
     assert form_of(elsewhere.text)["next"] == "/"
     assert alice.submit(f"/entries/{entry}/delete", {"next": "//evil.example"}).location == "/"
@@ -626,10 +628,11 @@ def test_an_entry_on_an_invoice_stays_as_it_is(as_user, add, migrated, rows):
     assert alice.submit(f"/entries/{entry}/delete").status_code == 303
 
 
-def test_an_entry_with_a_similar_id_is_not_on_the_invoice(as_user, add, migrated):
+def test_an_entry_with_a_similar_id_is_not_on_the_invoice(as_user, add, rows, migrated):
     entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Free")
     migrated.execute(INVOICE, f"1{entry}, {entry}0")
     assert as_user("alice").submit(f"/entries/{entry}/delete").status_code == 303
+    assert rows("notes") == []
 
 
 def test_entries_of_others_are_not_found(as_user, add, rows, cast):

@@ -90,6 +90,8 @@ def test_a_cell_whose_entry_is_deleted_meanwhile_says_so(during, migrated, cast,
         f"DELETE FROM time_entries WHERE id = {entry}",
     )  # fmt: skip
     assert answer.status_code == 409
+    assert "It was emptied meanwhile. Type it once more if you mean it." in answer.text
+    assert migrated.query("SELECT * FROM time_entries") == []
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,9 @@ def test_the_list_asks_the_database_as_often_for_many_people_as_for_few(carol, m
     assert carol.get("/people?q=%00").status_code == 200
 
 
-def test_members_see_none_of_it_and_unknown_ids_are_404(as_user, cast):
+def test_members_see_and_change_none_of_it_and_unknown_ids_are_404(as_user, cast, migrated):
     alice, carol = as_user("alice"), as_user("carol")
+    before = migrated.query("SELECT * FROM users ORDER BY id")
     paths = ["name", "role", "invitation", "deactivate", "activate", "sign-out", "delete", "timers/1/stop"]
     assert alice.get("/people").status_code == 403
     assert alice.submit("/people", {"username": "eve", "role": "admin"}).status_code == 403
@@ -104,6 +105,7 @@ def test_members_see_none_of_it_and_unknown_ids_are_404(as_user, cast):
             answer = carol.submit(f"/people/{nobody}/{path}", {"role": "admin", "username": "x"})
             assert answer.status_code == 404, path
     assert carol.get("/people/987654").status_code == carol.get(f"/people/{10**12}").status_code == 404
+    assert migrated.query("SELECT * FROM users ORDER BY id") == before
 
 
 # --- Adding and inviting ---
