@@ -132,6 +132,7 @@ def fill(url: str, entries: int) -> float:
 
 
 def connect(url: str) -> psycopg2.extensions.connection:
+    """Return a new connection in autocommit mode."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     return connection

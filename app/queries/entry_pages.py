@@ -52,6 +52,7 @@ class ListedEntry(NamedTuple):
 
     @property
     def key(self) -> Key:
+        """Its place in the order of the pages."""
         return Key(self.start, self.id)
 
 

@@ -51,6 +51,7 @@ class Shown(NamedTuple):
 
     @property
     def asks(self) -> bool:
+        """Whether its user has to say what became of it."""
         return self.is_forgotten or self.is_too_long
 
     @property
@@ -74,6 +75,7 @@ class Bar(NamedTuple):
 
     @property
     def asks(self) -> bool:
+        """Whether there is such a question about any of them."""
         return any(shown.asks for shown in self.running)
 
 
