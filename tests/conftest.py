@@ -13,11 +13,10 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 from hypothesis import settings
-from installation import Installation
-from listeners import closed_port
+from installation import Installation, Program
 from local_postgres import SUPERUSER
 from local_postgres.server import LocalServer
 from parts import PARTS, missing_parts, postgres_binaries
@@ -308,32 +306,8 @@ RunRunner = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def run_runner() -> RunRunner:
-    """Return a function that runs `runner.py ARGS` to its end in a clean environment."""
-
-    def run(
-        *arguments: str,
-        database: Database | str | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run it; `database` (or its URL) becomes DATABASE_URL, `env` is added to PATH."""
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(closed_port())}
-        if database is not None:
-            environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
-        result = subprocess.run(
-            [sys.executable, str(ROOT / "runner.py"), *arguments],
-            env={**environment, **(env or {})},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        if result.returncode != 70:
-            assert "Traceback" not in result.stderr, result.stderr
-        return result
-
-    return run
+    """Return a function that runs `runner.py ARGS` to its end: Program.run() of installation.py."""
+    return Program().run
 
 
 @pytest.fixture
