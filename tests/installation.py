@@ -38,8 +38,9 @@ def migration_files(folder: Path = ROOT / "sql") -> list[Path]:
     return [path for path in sorted(folder.glob("*.sql")) if not path.name.endswith(".rollback.sql")]
 
 
-# The number of a migration that a test adds to those of this version.
-NEXT = f"{len(migration_files()) + 1:04}"
+# The ids of the migrations of this version, and the number of one that a test adds to them.
+MIGRATIONS = [path.stem for path in migration_files()]
+NEXT = f"{len(MIGRATIONS) + 1:04}"
 
 
 def for_one_transaction(path: Path) -> str:

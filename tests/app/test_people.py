@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from blocking import SOMEBODY_WAITS
 
 from app.queries.sessions import hash_of
 
@@ -396,7 +397,7 @@ def test_the_second_of_two_who_demote_each_other_waits_and_is_told(only_carol, a
         cursor.execute("SELECT FROM users WHERE role = 'admin' AND is_active ORDER BY id FOR NO KEY UPDATE")
         cursor.execute("UPDATE users SET role = 'user' WHERE username = 'bob'")
         answer = thread.submit(bob.submit, f"/people/{cast['carol']}/role", {"role": "user"})
-        while not migrated.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not migrated.query(SOMEBODY_WAITS):
             assert not answer.done()
         connection.commit()
         assert answer.result().status_code == 409
@@ -412,7 +413,7 @@ def test_who_is_no_administrator_any_more_by_the_time_of_the_change_changes_noth
     with connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as thread:
         cursor.execute("UPDATE users SET role = 'user' WHERE username = 'bob'")
         answer = thread.submit(bob.submit, f"/people/{cast['alice']}/role", {"role": "admin"})
-        while not migrated.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not migrated.query(SOMEBODY_WAITS):
             assert not answer.done()
         connection.commit()
         assert answer.result().status_code == 403

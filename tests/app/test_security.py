@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from blocking import SOMEBODY_WAITS
 
 from app import create_app, passwords, security
 from app.queries import sessions, users
@@ -153,7 +154,7 @@ def test_who_signs_in_waits_for_who_changes_the_user_and_neither_for_the_other(c
     with connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as thread:
         users.lock(cursor, alice)
         answer = thread.submit(enter, client)
-        while not migrated.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not migrated.query(SOMEBODY_WAITS):
             assert not answer.done()
         assert sessions.revoke_all(cursor, alice) == 1
         connection.commit()

@@ -6,6 +6,7 @@ from contextlib import closing
 from html import unescape
 
 import pytest
+from blocking import SOMEBODY_WAITS
 from installation import wait_for
 
 from app.views.settings import DEFAULTS
@@ -176,11 +177,10 @@ def test_without_a_row_one_is_made_and_of_several_the_first_is_the_one(carol, fi
 
 def test_of_two_who_save_the_first_row_at_once_the_later_one_is_told(carol, filled, migrated):
     migrated.execute("DELETE FROM settings")
-    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with closing(migrated.connect()) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
         cursor.execute("BEGIN; INSERT INTO settings (company_name) VALUES ('Theirs')")
         answer = pool.submit(carol.submit, "/settings", filled())
-        wait_for(lambda: answer.done() or migrated.query(waiting))
+        wait_for(lambda: answer.done() or migrated.query(SOMEBODY_WAITS))
         cursor.execute("COMMIT")
         assert answer.result().status_code == 409
     assert migrated.query("SELECT company_name FROM settings") == [("Theirs",)]
