@@ -135,7 +135,7 @@ def test_pages_follow_each_other_without_a_gap_though_starts_are_equal(as_user, 
     migrated.execute(
         """
         INSERT INTO time_entries (user_id, start_time, end_time, duration_seconds, notes)
-        SELECT %s, timestamp '2026-03-10 08:00' - n / 40 * interval '1 hour', '2026-03-10 09:00', 600, 'note ' || n
+        SELECT %s, timestamp '2026-03-10 08:00' - n / 40 * interval '4 hours', '2026-03-10 09:00', 600, 'note ' || n
         FROM generate_series(0, 119) AS n
         """,
         cast["alice"],
@@ -146,13 +146,12 @@ def test_pages_follow_each_other_without_a_gap_though_starts_are_equal(as_user, 
         page = alice.get(path).text
         pages.append(page)
         seen += re.findall(r'id="e(\d+)"', page)
-        assert "20:00" in page, "the sum of the day is the same on each page"
+        assert "Tue 10 Mar more of this day on another page 20:00" in text_of(page), "the sum is that of the whole day"
         older = re.search(r'href="([^"]*before=[^"]*)"', page)
         path = older and older[1].replace("&amp;", "&")
     assert len(pages) == 3
     ids = migrated.query("SELECT id FROM time_entries ORDER BY start_time DESC, id DESC")
     assert [int(entry) for entry in seen] == [entry for (entry,) in ids]
-    assert "more of this day on another page" in pages[0]
 
     for number in (2, 1):
         newer = re.search(r'href="([^"]*after=[^"]*)"', pages[number])[1].replace("&amp;", "&")

@@ -177,7 +177,8 @@ class TestFiguresOfTheDay:
         as_user("alice").get("/profile")
         assert self.figures(migrated) == {}
 
-    def test_who_is_not_signed_in_keeps_nothing(self, client, migrated):
+    def test_neither_who_is_not_signed_in_nor_a_page_that_is_refused_keeps_any(self, client, as_user, migrated):
         client.get("/sign-in")
         client.get("/healthz")
+        assert as_user("alice").get("/people").status_code == 403
         assert self.figures(migrated) == {}

@@ -238,7 +238,13 @@ class TestConflicts:
             cast["alice"],
         )
         html = self.refused(as_user, migrated, {"cell-11-0-2": "2", "was-cell-11-0-2": "60"})
-        assert "running" in html
+        assert "A timer runs in this cell. Stop it first." in html
+
+    def test_a_cell_with_several_entries_is_not_written_into(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 10:30")
+        html = self.refused(as_user, migrated, {"cell-11-0-0": "2", "was-cell-11-0-0": "90"})
+        assert "There are several entries in this cell. Open the day to change them." in html
 
     @pytest.mark.parametrize("cell", ["cell-12-0-0", "cell-99-0-0", "cell-11-22-0", "cell-0-21-0"])
     def test_no_time_goes_to_what_is_archived_or_not_there(self, as_user, migrated, work, cell):

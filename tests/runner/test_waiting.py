@@ -240,6 +240,15 @@ def test_a_hopeless_host_among_others_is_not_the_end(tmp_path):
             assert runner.ends(signal.SIGTERM) == 143
 
 
+def test_a_hopeless_host_before_another_is_not_the_end(tmp_path):
+    url = f"host=/{'x' * 120},127.0.0.1 port={closed_port()} dbname=tracker user=alice"
+    with running("wait", url, tmp_path / "log", **PATIENT) as runner:
+        assert re.search(
+            r'left: Unix-domain socket path ".*" is too long.*; Connection refused$', runner.says("left: ")
+        )
+        assert runner.ends(signal.SIGTERM) == 143
+
+
 @pytest.mark.parametrize("password", ["e", "password", "authentication", "user"])
 def test_a_password_that_is_a_common_word_does_not_garble_the_reason(server, password, run_runner):
     result = run_runner("wait", database=server.url("postgres", "owner", password), env=PATIENT, timeout=30)
