@@ -255,13 +255,14 @@ class TestOneTransaction:
         assert without_statistics(contents_of(database)) == without_statistics(before)
 
     def test_keeps_a_database_whose_deferred_key_would_refuse_the_end(self, old, installation):
-        installation.add(
+        id = installation.add(
             "example",
             "CREATE TABLE made (id INTEGER REFERENCES users DEFERRABLE INITIALLY DEFERRED);\n"
             "INSERT INTO made VALUES (99);\n",
         )
         result = installation.run("migrate", database=old)
         assert is_refused(result)
+        assert errors_in(result)[0].startswith(f"{id} failed: insert or update on table")
         assert 'violates foreign key constraint "made_id_fkey"' in errors_in(result)[0]
 
     def test_is_not_for_a_database_that_has_only_lost_its_ledger(self, migrated, run_runner):
