@@ -2,8 +2,9 @@
 
 Fixtures: `server` (a real PostgreSQL; a test that uses it runs on each one at hand, unless it is marked
 `only_pg("pg18")`), `database` (empty, the test's own), `migrated` (the same after `runner.py migrate`),
-`run_runner`, `installation` (a copy of the program, to be edited) and `load_sql`. Roles: the superuser
-`postgres` and the ordinary role `owner`, who owns the databases. In the tests the password of a role is its name.
+`run_runner`, `forks` (the same for next to nothing), `installation` (a copy of the program, to be edited) and
+`load_sql`. Roles: the superuser `postgres` and the ordinary role `owner`, who owns the databases. In the tests the
+password of a role is its name.
 
 A test that needs more than pip brings says so by the mark `needs("chromium")` (see parts.py). Where the part
 is absent the test is left out and the last lines say so; with REQUIRE=all the run fails instead.
@@ -24,6 +25,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 import pytest
+from faults.forks import Forks
 from hypothesis import settings
 from installation import Installation, Program
 from local_postgres import SUPERUSER
@@ -314,6 +316,13 @@ def run_runner() -> RunRunner:
 def installation(tmp_path: Path) -> Installation:
     """A copy of the program, whose files a test may edit."""
     return Installation(tmp_path / "timetracker")
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """A process that forks starts."""
+    with Forks(ROOT) as lent:
+        yield lent
 
 
 @pytest.fixture(scope="session")
