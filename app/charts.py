@@ -12,6 +12,8 @@ import pygal
 from pygal.etree import etree
 from pygal.style import Style
 
+from app.durations import hours_and_minutes
+
 # pygal finds its maps by a hook of an old kind, which has Python warn at every later import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
@@ -100,7 +102,7 @@ def _looks(size: Size) -> dict[str, object]:
         "margin": 4,
         "margin_bottom": 8,
         "print_values": False,
-        "value_formatter": lambda minutes: f"{int(minutes) // 60}:{int(minutes) % 60:02}",
+        "value_formatter": lambda minutes: hours_and_minutes(int(minutes)),
     }
 
 

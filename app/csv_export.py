@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from app.durations import hours_and_minutes
 from app.queries.reports import Entry
 from app.timekeeping import to_local
 
@@ -61,14 +62,10 @@ def _row(entry: Entry, zone: ZoneInfo, at: datetime) -> list[str | int]:
         to_local(entry.start, zone).isoformat(timespec="seconds"),
         to_local(entry.end, zone).isoformat(timespec="seconds") if entry.end else "",
         raw,
-        harmless(_clock(raw // 60 if raw >= 0 else -(-raw // 60))),
+        harmless(hours_and_minutes(raw // 60 if raw >= 0 else -(-raw // 60))),
         entry.minutes * 60,
-        _clock(entry.minutes),
+        hours_and_minutes(entry.minutes),
     ]
-
-
-def _clock(minutes: int) -> str:
-    return f"{'-' if minutes < 0 else ''}{abs(minutes) // 60}:{abs(minutes) % 60:02}"
 
 
 def _emptied(buffer: io.StringIO) -> bytes:

@@ -1,4 +1,4 @@
-"""Durations and times of day as people type them. What is not understood is answered with a sentence."""
+"""Durations and times of day as people type and read them. What is not understood is answered with a sentence."""
 
 import re
 from datetime import time, timedelta
@@ -57,6 +57,11 @@ def parse_time(text: str) -> time:
     if hour > 23 or minute > 59:
         raise ValueError("A day ends at 23:59. Midnight is 0:00.")
     return time(hour, minute)
+
+
+def hours_and_minutes(minutes: int) -> str:
+    """Return whole minutes as hours and minutes: 135 gives 2:15, -5 gives -0:05. Decimal hours would not add up."""
+    return f"{'-' if minutes < 0 else ''}{abs(minutes) // 60}:{abs(minutes) % 60:02}"
 
 
 def _plain(text: str) -> str:

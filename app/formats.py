@@ -9,7 +9,7 @@ from babel.dates import format_date, format_skeleton, format_time, get_date_form
 from babel.numbers import format_currency
 from flask import Flask
 
-from app import billing, security, timekeeping
+from app import billing, durations, security, timekeeping
 
 # Without a locale of the viewer's own: words in English, and dates that are the same in every language.
 LANGUAGE = "en"
@@ -42,12 +42,11 @@ def shortened(text: str) -> str:
 
 
 def hours(minutes: int) -> str:
-    """Return minutes as hours and minutes: 135 gives 2:15. Never as decimal hours, which do not add up.
+    """Return minutes as hours and minutes: 135 gives 2:15.
 
     Nothing lasts less than 0:00. Sums of PostgreSQL, which are Decimals, are taken as well.
     """
-    whole = max(int(minutes), 0)
-    return f"{whole // 60}:{whole % 60:02}"
+    return durations.hours_and_minutes(max(int(minutes), 0))
 
 
 def day(value: date) -> str:

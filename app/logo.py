@@ -1,9 +1,7 @@
 """The company's logo: whatever was uploaded is decoded and written anew as PNG, so that nothing else of it is kept."""
 
-import hashlib
 import struct
 from io import BytesIO
-from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
@@ -20,26 +18,14 @@ DECODING_ERRORS = (
 )  # fmt: skip
 
 
-class Logo(NamedTuple):
-    """An image that is safe to show: PNG without metadata, and its size in pixels."""
-
-    png: bytes
-    width: int
-    height: int
-
-    @property
-    def sha256(self) -> bytes:
-        """What tells it from every other logo."""
-        return hashlib.sha256(self.png).digest()
-
-
 class LogoError(ValueError):
     """The upload cannot be a logo; the text is a sentence for whoever sent it."""
 
 
-def read(upload: bytes) -> Logo:
-    """Return the logo in an uploaded PNG, JPEG, GIF (its first frame) or WebP; raises LogoError for anything else.
+def read(upload: bytes) -> bytes:
+    """Return the logo in an uploaded PNG, JPEG, GIF (its first frame) or WebP as one that is safe to show.
 
+    That is a PNG without metadata. Raises LogoError for anything else than these.
     The header is read first: an image that would unpack to more than LONGEST_EDGE pixels a side is never decoded.
     """
     if not upload:
@@ -59,7 +45,7 @@ def read(upload: bytes) -> Logo:
         raise LogoError("This is no image that can be read. Expected PNG, JPEG, GIF or WebP (not SVG).") from None
 
 
-def _encode(image: Image.Image) -> Logo:
+def _encode(image: Image.Image) -> bytes:
     image.seek(0)
     upright = ImageOps.exif_transpose(image).convert("RGBA")
     upright.thumbnail(KEPT_SIZE)
@@ -67,7 +53,7 @@ def _encode(image: Image.Image) -> Logo:
     bare.paste(upright)
     output = BytesIO()
     bare.save(output, "PNG", optimize=True)
-    return Logo(output.getvalue(), *bare.size)
+    return output.getvalue()
 
 
 def _too_large(*size: int) -> str:

@@ -133,6 +133,7 @@ class Row:
 
     @property
     def total(self) -> Figure:
+        """All of it, billable or not."""
         return self.billable + self.not_billable
 
 

@@ -60,7 +60,10 @@ def is_signed_in() -> bool:
 
 
 def person() -> Viewer | None:
-    """Return who is signed in as far as this request has found out by now, without asking the database."""
+    """Return who is signed in as far as this request has found out by now, without asking the database.
+
+    None where nobody was asked for, as by an answer such as 404.
+    """
     known = g.get("_login_user")
     return known if known is not None and known.is_authenticated else None
 
@@ -278,8 +281,8 @@ def _note_use(response: Any) -> Any:
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "is_public", False) or getattr(view, "is_passive", False) or request.endpoint == "static":
         return response
-    known = g.get("_login_user")  # an answer that asked nobody, such as 404, does not ask the database now
-    is_there = known is not None and known.is_authenticated and response.status_code < 500
+    known = person()
+    is_there = known is not None and response.status_code < 500
     try:
         if is_there and now() - known.last_seen_at > TOUCH_AFTER and not _is_asked_about_a_timer():
             with db.change() as cursor:

@@ -4,6 +4,7 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from app.durations import hours_and_minutes
 from app.timekeeping import LONGEST_ENTRY, TOO_LONG, AbsentTimeError, AmbiguousTimeError, to_local, to_stored
 
 # Time off and a training can be noted ahead; a start that is later than this is a slip in the date.
@@ -126,7 +127,7 @@ def _end(typed: Typed, start: datetime, zone: ZoneInfo, kept: Span | None) -> da
     if by_duration and shown(by_duration, zone) != shown(end, zone):
         minutes = (end - start) // timedelta(minutes=1)
         raise SpanError(
-            "minutes", f"From the start to the end is {minutes // 60}:{minutes % 60:02}. Give the end or the duration."
+            "minutes", f"From the start to the end is {hours_and_minutes(minutes)}. Give the end or the duration."
         )
     return end
 

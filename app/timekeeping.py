@@ -89,6 +89,11 @@ def credited_seconds(start: datetime, end: datetime, rounding_minutes: int) -> i
     return (2 * seconds + step) // (2 * step) * step
 
 
+def credited_minutes(seconds: int) -> int:
+    """Return credited seconds in whole minutes, half up, as the schema's function of that name counts them."""
+    return (seconds + 30) // 60
+
+
 def _instant(local: datetime, zone: ZoneInfo, fold: int) -> datetime:
     return local.replace(tzinfo=zone, fold=fold).astimezone(UTC).replace(tzinfo=None)
 

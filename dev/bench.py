@@ -21,7 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg2
-from database import LocalServer
+from figures import show
+from local_postgres.server import LocalServer
 from psycopg2.extensions import make_dsn, parse_dsn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,11 +64,6 @@ def main() -> None:
             served = [first_answer([*runner, "serve"], fresh) / first_answer(gunicorn, fresh) for _ in range(ROUNDS)]
             show("first HTTP 200", statistics.median(served), "x Gunicorn alone", 1.4)
         show("database up to end of the wait", statistics.median(noticed(folder) for _ in range(5)), "ms", 100)
-
-
-def show(what: str, figure: float, unit: str, budget: float | None = None) -> None:
-    verdict = "" if budget is None else f"   budget {budget:g}: {'kept' if figure <= budget else 'EXCEEDED'}"
-    print(f"{what:34} {figure:7.2f} {unit}{verdict}", flush=True)
 
 
 def tree_with_many_files(folder: Path, count: int) -> Path:

@@ -18,7 +18,9 @@ from contextlib import closing
 from pathlib import Path
 
 from bench_upgrade import ROOT, SETTINGS, connect
-from database import DATABASE, SUPERUSER, LocalServer, make_database
+from database import make_database
+from local_postgres import DATABASE, SUPERUSER
+from local_postgres.server import LocalServer
 
 PREDECESSOR = ROOT / "tests" / "legacy" / "07-v111-orm-7tables.sql"
 ORPHANS_EVERY = 3000  # of so many entries one refers to a task that is gone

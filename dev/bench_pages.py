@@ -9,25 +9,23 @@ import os
 import re
 import secrets
 import statistics
-import subprocess
 import sys
 import threading
 import time
 import urllib.parse
 import uuid
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
+from figures import show
 from itsdangerous import URLSafeTimedSerializer
+from served_demo import app_of, cookie_of, serving
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from app import create_app, db  # noqa: E402
-from app.queries import sessions  # noqa: E402
-from startup.connection import connect  # noqa: E402
+from app import db  # served_demo has put the checkout on the path
+from startup.connection import connect
 
 PORT = 18081
 PEOPLE = 16
@@ -37,13 +35,7 @@ SECONDS = 30
 def main() -> None:
     """Print one line a figure: what, the figure, its budget."""
     url, secret = os.environ["DATABASE_URL"], secrets.token_hex()
-    entries = os.environ.get("ENTRIES", "1000000")
-    environment = os.environ | {"SECRET_KEY": secret, "PORT": str(PORT)}
-    subprocess.run([sys.executable, ROOT / "runner.py", "migrate"], check=True, stderr=subprocess.DEVNULL)
-    subprocess.run([sys.executable, ROOT / "dev" / "demo.py", entries], check=True)
-    gunicorn = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environment)
-    try:
-        wait_until_served()
+    with serving(url, os.environ.get("ENTRIES", "1000000"), secret, PORT) as gunicorn:
         people = signed_in(url, secret)
         carol = people[0]
         page = carol.get("/")
@@ -64,25 +56,6 @@ def main() -> None:
         show(f"CSV of all, {size / 2**20:.0f} MiB", seconds, "s")
         show("the largest worker grew meanwhile by", memory_of_workers(gunicorn.pid) - before, "MiB")
         show("memory of the largest worker", memory_of_workers(gunicorn.pid), "MiB", 80)
-    finally:
-        gunicorn.terminate()
-        gunicorn.wait()
-
-
-def show(what: str, figure: float, unit: str, budget: float | None = None) -> None:
-    verdict = "" if budget is None else f"   budget {budget:g}: {'kept' if figure <= budget else 'EXCEEDED'}"
-    print(f"{what:38} {figure:7.1f} {unit}{verdict}", flush=True)
-
-
-def wait_until_served() -> None:
-    while True:
-        with closing(http.client.HTTPConnection("127.0.0.1", PORT)) as connection:
-            try:
-                connection.request("GET", "/healthz")
-                connection.getresponse()
-                return
-            except OSError:
-                time.sleep(0.05)
 
 
 class CountingCursor(psycopg2.extensions.cursor):
@@ -91,6 +64,7 @@ class CountingCursor(psycopg2.extensions.cursor):
     sent = 0
 
     def execute(self, query, vars=None):
+        """Count a statement, and send it."""
         CountingCursor.sent += 1
         return super().execute(query, vars)
 
@@ -104,7 +78,7 @@ def statements_of_timer_page(url: str, secret: str, person: "Person") -> int:
         return made
 
     db.connect = counting
-    client = create_app({"DATABASE_URL": url, "SECRET_KEY": secret}).test_client()
+    client = app_of(url, secret).test_client()
     client.set_cookie("session", person.cookie)
     for _ in range(2):  # the first one makes the connection and keeps the figures of the day
         CountingCursor.sent = 0
@@ -122,10 +96,8 @@ class Person:
         self.running: str | None = None
 
     def get(self, path: str) -> bytes:
-        return self._ask("GET", path)[1]
-
-    def post(self, path: str, **fields: str) -> bytes:
-        return self._ask("POST", path, fields | {"csrf_token": self._csrf_token})[1]
+        """Return a page."""
+        return self._ask("GET", path)
 
     def timed(self, method: str, path: str, **fields: str) -> float:
         """Send a request and give the milliseconds until its answer was there."""
@@ -133,7 +105,7 @@ class Person:
         self._ask(method, path, fields | {"csrf_token": self._csrf_token} if method == "POST" else None)
         return (time.perf_counter() - began) * 1000
 
-    def _ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> bytes:
         with closing(http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)) as connection:
             headers = {"Cookie": f"session={self.cookie}", "Content-Type": "application/x-www-form-urlencoded"}
             connection.request(method, path, urllib.parse.urlencode(fields) if fields else None, headers)
@@ -141,22 +113,17 @@ class Person:
             body = answer.read()
             if answer.status >= 400 or answer.headers.get("Location", "").startswith("/sign-in"):
                 sys.exit(f"bench: {method} {path} answered {answer.status}")
-            return answer.status, body
+            return body
 
 
 def signed_in(url: str, secret: str) -> list[Person]:
     """Begin a session for an administrator and 15 others."""
-    app = create_app({"DATABASE_URL": url, "SECRET_KEY": secret})
+    app = app_of(url, secret)
     raw = secrets.token_hex()
     csrf_token = URLSafeTimedSerializer(secret, salt="wtf-csrf-token").dumps(raw)
-    people = []
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("SELECT id FROM users WHERE is_active ORDER BY role = 'admin' DESC, id LIMIT %s", (PEOPLE,))
-        for (user_id,) in cursor.fetchall():
-            token = sessions.begin(cursor, user_id, datetime.now(UTC).replace(tzinfo=None), "bench", "127.0.0.1")
-            content = {"_user_id": token, "_permanent": True, "csrf_token": raw}
-            people.append(Person(app.session_interface.get_signing_serializer(app).dumps(content), csrf_token))
-    return people
+        return [Person(cookie_of(app, cursor, user_id, csrf_token=raw), csrf_token) for (user_id,) in cursor.fetchall()]
 
 
 def start_or_stop(person: Person) -> float:
@@ -170,7 +137,7 @@ def start_or_stop(person: Person) -> float:
     return milliseconds
 
 
-def p95(action, people: list[Person]) -> float:
+def p95(action: Callable[[Person], float], people: list[Person]) -> float:
     """Let everybody act once a second, and give the 95th percentile of what the actions took."""
     times: list[float] = []
 
@@ -189,7 +156,8 @@ def p95(action, people: list[Person]) -> float:
     return statistics.quantiles(times, n=20)[-1]
 
 
-def median(measure) -> float:
+def median(measure: Callable[[], float]) -> float:
+    """Return the median of seven figures."""
     return statistics.median(measure() for _ in range(7))
 
 

@@ -21,7 +21,9 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg2
-from database import DATABASE, SUPERUSER, LocalServer, make_database
+from database import make_database
+from local_postgres import DATABASE, SUPERUSER
+from local_postgres.server import LocalServer
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "tests" / "sql" / "example_upgrade"
@@ -130,6 +132,7 @@ def fill(url: str, entries: int) -> float:
 
 
 def connect(url: str) -> psycopg2.extensions.connection:
+    """Return a new connection in autocommit mode."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     return connection

@@ -138,12 +138,8 @@ class Adoption:
         return True
 
     def _lock_tables(self, ledger: Ledger) -> None:
-        """Lock what is there against everybody, all at once, so that nobody writes to a half-adopted database.
-
-        What a deferred constraint refuses is told by the file that meets it, not at the end.
-        """
+        """Lock what is there against everybody, all at once, so that nobody writes to a half-adopted database."""
         ledger.execute("SET LOCAL lock_timeout = '1s'")
-        ledger.execute("SET CONSTRAINTS ALL IMMEDIATE")
         with self._connection.cursor() as cursor:  # not execute(), which takes % for a parameter
             cursor.execute(f"LOCK TABLE {', '.join(self.tables.values())} IN ACCESS EXCLUSIVE MODE")
 

@@ -46,8 +46,8 @@ def _outcome(arguments: list[str], story: dict[str, Callable], description: str)
             from startup.arguments import parse
             from startup.inspection import COMMANDS
 
-            name, options = parse(arguments, description)
             story = story | COMMANDS
+            name, options = parse(arguments, story, description)
         story[name](read_configuration(os.environ), **options)
     except StartError as error:
         for problem in error.problems:

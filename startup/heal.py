@@ -198,6 +198,7 @@ def _digest(difference: Difference) -> str:
 
 
 def count_of(differences: list[Difference]) -> str:
+    """Give the number of differences in words."""
     return "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+# Whether a session of this database waits for somebody's lock.
+SOMEBODY_WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
 
 @contextlib.contextmanager
 def transaction(database: Any, statement: str = "SELECT FROM projects", user: str | None = None) -> Iterator[Any]:

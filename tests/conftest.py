@@ -2,8 +2,9 @@
 
 Fixtures: `server` (a real PostgreSQL; a test that uses it runs on each one at hand, unless it is marked
 `only_pg("pg18")`), `database` (empty, the test's own), `migrated` (the same after `runner.py migrate`),
-`run_runner` and `load_sql`. Roles: the superuser `postgres` and the ordinary role `owner`, who owns the
-databases. In the tests the password of a role is its name.
+`run_runner`, `forks` (the same for next to nothing), `installation` (a copy of the program, to be edited) and
+`load_sql`. Roles: the superuser `postgres` and the ordinary role `owner`, who owns the databases. In the tests the
+password of a role is its name.
 
 A test that needs more than pip brings says so by the mark `needs("chromium")` (see parts.py). Where the part
 is absent the test is left out and the last lines say so; with REQUIRE=all the run fails instead.
@@ -13,11 +14,10 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 import pytest
-from database import SUPERUSER, LocalServer
+from faults.forks import Forks
 from hypothesis import settings
-from listeners import closed_port
+from installation import Installation, Program
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 from parts import PARTS, missing_parts, postgres_binaries
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -306,32 +308,21 @@ RunRunner = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def run_runner() -> RunRunner:
-    """Return a function that runs `runner.py ARGS` to its end in a clean environment."""
+    """Return a function that runs `runner.py ARGS` to its end: Program.run() of installation.py."""
+    return Program().run
 
-    def run(
-        *arguments: str,
-        database: Database | str | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run it; `database` (or its URL) becomes DATABASE_URL, `env` is added to PATH."""
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(closed_port())}
-        if database is not None:
-            environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
-        result = subprocess.run(
-            [sys.executable, str(ROOT / "runner.py"), *arguments],
-            env={**environment, **(env or {})},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        if result.returncode != 70:
-            assert "Traceback" not in result.stderr, result.stderr
-        return result
 
-    return run
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """A copy of the program, whose files a test may edit."""
+    return Installation(tmp_path / "timetracker")
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """A process that forks starts."""
+    with Forks(ROOT) as lent:
+        yield lent
 
 
 @pytest.fixture(scope="session")

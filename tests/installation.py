@@ -38,8 +38,9 @@ def migration_files(folder: Path = ROOT / "sql") -> list[Path]:
     return [path for path in sorted(folder.glob("*.sql")) if not path.name.endswith(".rollback.sql")]
 
 
-# The number of a migration that a test adds to those of this version.
-NEXT = f"{len(migration_files()) + 1:04}"
+# The ids of the migrations of this version, and the number of one that a test adds to them.
+MIGRATIONS = [path.stem for path in migration_files()]
+NEXT = f"{len(MIGRATIONS) + 1:04}"
 
 
 def for_one_transaction(path: Path) -> str:
@@ -73,11 +74,50 @@ class Start(subprocess.Popen[str]):
         super().__exit__(*raised)
 
 
-class Installation:
+class Program:
+    """The program as it lies in a folder."""
+
+    def __init__(self, folder: Path = ROOT):
+        self.folder = folder
+
+    def run(self, *arguments: str, timeout: float = SECONDS, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run its runner.py to the end, which comes within `timeout` seconds; takes what start() takes."""
+        with self.start(*arguments, **options) as process:
+            stdout, stderr = process.communicate(timeout=timeout)
+        if process.returncode != 70:
+            assert "Traceback" not in stderr, stderr
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def start(
+        self,
+        *arguments: str,
+        database: Any = None,
+        env: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> Start:
+        """Start its runner.py in a clean environment; `database` (or its URL) becomes DATABASE_URL.
+
+        `env` is added to PATH and a PORT that is free, `wrapper` is a command that runs it.
+        """
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(closed_port())}
+        if database is not None:
+            environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
+        return Start(
+            [*wrapper, sys.executable, str(self.folder / "runner.py"), *arguments],
+            env={**environment, **(env or {})},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+class Installation(Program):
     """A copy of the program, whose files a test may edit."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        super().__init__(folder)
         self.sql = folder / "sql"
         for name in ("sql", "startup"):
             shutil.copytree(ROOT / name, folder / name)
@@ -119,35 +159,6 @@ class Installation:
             if rollback.exists():
                 shutil.copy(rollback, self.sql / f"{added[-1]}.rollback.sql")
         return added
-
-    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run its runner.py to the end; takes what start() takes."""
-        with self.start(*arguments, **options) as process:
-            stdout, stderr = process.communicate()
-        if process.returncode != 70:
-            assert "Traceback" not in stderr, stderr
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-
-    def start(
-        self,
-        *arguments: str,
-        database: Any = None,
-        env: Mapping[str, str] | None = None,
-        wrapper: Sequence[str] = (),
-    ) -> Start:
-        """Start its runner.py; `database` (or its URL) becomes DATABASE_URL, `wrapper` is a command that runs it."""
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(closed_port())}
-        if database is not None:
-            environment["DATABASE_URL"] = database if isinstance(database, str) else database.url
-        return Start(
-            [*wrapper, sys.executable, str(self.folder / "runner.py"), *arguments],
-            env={**environment, **(env or {})},
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
 
 def contents_of(database: Any) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _rows(cursor: Any, cast: dict[str, int]) -> dict[str, Any]:
         (passwords.hash_of(PASSWORD), list(cast.values())),
     )
     values["token"] = invitations.make(cursor, cast["bob"], now)
-    installation.save_logo(cursor, "logo.png", picture(), b"hash", 120, 40)
+    installation.save_logo(cursor, "logo.png", picture())
     cursor.execute("UPDATE settings SET allow_self_register = true")
     cursor.execute(
         "INSERT INTO analytics (day, metric, value) SELECT %s - n, 'connections', n FROM generate_series(0, 9) n",

@@ -11,13 +11,19 @@ NAME = [filled("Type a name to sign in with."), at_most(80), NoUnseenCharacters(
 
 
 class AddForm(SentForm):
+    """Makes a user."""
+
     username = StringField("Name", NAME, filters=[stripped])
     role = SelectField("Role", choices=ROLES, invalid_choice_message=NO_ROLE, default="user")
 
 
 class RenameForm(SentForm):
+    """Gives a user another name."""
+
     username = StringField("Name", NAME, filters=[stripped])
 
 
 class RoleForm(SentForm):
+    """Makes a user an administrator, or a member."""
+
     role = SelectField("Role", choices=ROLES, invalid_choice_message=NO_ROLE)

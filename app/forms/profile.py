@@ -23,6 +23,8 @@ def _ways_to_write_a_day() -> dict[str, str]:
 
 
 class DisplayForm(SentForm):
+    """How times and dates are written, and whether keys are shortcuts."""
+
     time_format = RadioField(
         "Time", choices={"24h": "14:05", "12h": "2:05 pm"}, invalid_choice_message="Choose one of these."
     )
@@ -31,6 +33,8 @@ class DisplayForm(SentForm):
 
 
 class PasswordForm(SentForm):
+    """Changes the password of the user called `username`."""
+
     current_password = PasswordField(
         "Current password", [filled("Type the password that you have now."), at_most(1000)]
     )

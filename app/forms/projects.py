@@ -36,6 +36,8 @@ class RateField(ParsedField):
 
 
 class ProjectForm(SentForm):
+    """A project. `version` is the state that was shown."""
+
     name = StringField(
         "Name",
         [DataRequired("Give the project a name."), Length(max=200), NoControlCharacters()],

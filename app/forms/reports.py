@@ -117,6 +117,8 @@ def after_from(form: Form, field: Field) -> None:
 
 
 class ReportForm(Form):
+    """A report, as its address asks for it: `asked` gives what can be understood, and errors tell the rest."""
+
     period = ChoiceField("Period", PERIODS, empty="")
     from_ = DayField("From", [Optional()], name="from")
     to = DayField("To", [Optional(), after_from])

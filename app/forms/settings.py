@@ -78,6 +78,8 @@ def _zone(text: str | None) -> str:
 
 
 class SettingsForm(SentForm):
+    """All settings at once. `version` is the state that was shown."""
+
     version = HiddenField()
 
     timezone = StringField("Time zone", [at_most(50), one_line], filters=[_zone])
@@ -142,4 +144,6 @@ class SettingsForm(SentForm):
 
 
 class LogoForm(SentForm):
+    """Uploads the company's logo; the file is looked at by app/logo.py."""
+
     company_logo_filename = FileField("Logo", [filled("Choose a file first.")])

@@ -11,11 +11,15 @@ TYPE_A_PASSWORD = "Type a password."  # noqa: S105
 
 
 class SignInForm(SentForm):
+    """Signs in by name and password."""
+
     username = StringField("Name", [InputRequired("Type your name."), Length(max=80), NoControlCharacters()])
     password = PasswordField("Password", [InputRequired("Type your password."), Length(max=1000)])
 
 
 class NewPasswordForm(SentForm):
+    """Sets the first password of the user called `username`, or another one in its place."""
+
     password = PasswordField(
         "Password",
         [InputRequired(TYPE_A_PASSWORD)],
@@ -41,6 +45,8 @@ class NewPasswordForm(SentForm):
 
 
 class RegisterForm(NewPasswordForm):
+    """Makes an ordinary user of whoever fills it in."""
+
     username = StringField(
         "Name",
         [

@@ -38,6 +38,8 @@ class EstimateField(ParsedField):
 
 
 class TaskForm(SentForm):
+    """A task. `version` is the state that was shown; what can be chosen is said by `offer`."""
+
     name = StringField(
         "Name", [DataRequired("Say what is to be done."), Length(max=200), NoControlCharacters()], filters=[stripped]
     )

@@ -9,7 +9,17 @@ from wtforms.validators import Length
 
 from app import formats, timekeeping, timers
 from app.forms.base import SentForm
-from app.forms.fields import FIRST, SECOND, BillableByProject, IdField, InTimeZone, NotesField, TagsField, second_of
+from app.forms.fields import (
+    FIRST,
+    SECOND,
+    BillableByProject,
+    IdField,
+    InTimeZone,
+    NotesField,
+    ParsedField,
+    TagsField,
+    second_of,
+)
 from app.forms.text import NoControlCharacters
 from app.spans import EARLIEST
 
@@ -20,19 +30,20 @@ KEEP, KEEP_ALL = "keep", "keep all"
 LOCAL_TIME = "%Y-%m-%dT%H:%M"
 
 
-class LocalTimeField(StringField):
+class LocalTimeField(ParsedField):
     """A local day and time, as `2026-03-09T17:42`; `data` is it without a zone, None where nothing was typed."""
 
-    def process_formdata(self, valuelist: list[str]) -> None:
-        text = valuelist[0].strip() if valuelist else ""
-        self.data = None
-        if text:
-            self.data = _local_time(text)
+    def parse(self, text: str) -> datetime:
+        try:
+            local = datetime.fromisoformat(text)
+        except ValueError:
+            local = None
+        if local is None or local.tzinfo is not None or len(text) < len("2026-03-09T17:42"):
+            raise ValueError("Type a day and a time, such as 2026-03-09 17:42.")
+        return local.replace(second=0, microsecond=0)
 
-    def _value(self) -> str:
-        if self.raw_data:
-            return str(self.raw_data[0])
-        return f"{self.data:{LOCAL_TIME}}" if self.data else ""
+    def written(self, data: datetime) -> str:
+        return f"{data:{LOCAL_TIME}}"
 
     def moment(self, which: RadioField, zone: ZoneInfo, now: datetime) -> datetime | None:
         """Return the moment (UTC, no zone) of what was typed, at the moment `now`.
@@ -132,16 +143,6 @@ def work_of(entry: Any) -> dict[str, Any]:
         "tags": entry.tags or None,
         "billable": entry.billable,
     }
-
-
-def _local_time(text: str) -> datetime:
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError:
-        local = None
-    if local is None or local.tzinfo is not None or len(text) < len("2026-03-09T17:42"):
-        raise ValueError("Type a day and a time, such as 2026-03-09 17:42.")
-    return local.replace(second=0, microsecond=0)
 
 
 def _which_label(name: str, moment: datetime, zone: ZoneInfo) -> str:

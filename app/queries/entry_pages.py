@@ -52,6 +52,7 @@ class ListedEntry(NamedTuple):
 
     @property
     def key(self) -> Key:
+        """Its place in the order of the pages."""
         return Key(self.start, self.id)
 
 
@@ -193,10 +194,3 @@ def read(
         today=today,
         week=week,
     )
-
-
-def username(cursor: Cursor, user_id: int) -> str | None:
-    """Return the name of the user, None when there is none of that id."""
-    cursor.execute("SELECT username FROM users WHERE id = %s", (user_id,))
-    row = cursor.fetchone()
-    return row[0] if row else None

@@ -3,6 +3,7 @@
 Where several rows are there, the one with the lowest id is the row; where there is none, saving makes one.
 """
 
+import hashlib
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
@@ -67,16 +68,16 @@ def save(cursor: Cursor, values: dict[str, Any]) -> None:
     )
 
 
-def save_logo(cursor: Cursor, filename: str, png: bytes, sha256: bytes, width: int, height: int) -> None:
-    """Keep the logo, instead of an earlier one, and the name that its file had."""
+def save_logo(cursor: Cursor, filename: str, png: bytes) -> None:
+    """Keep the logo, instead of an earlier one, its hash, by which its address changes, and the name of its file."""
     cursor.execute(
         """
-        INSERT INTO company_logo (id, png, png_sha256, width, height)
-        VALUES (1, %(png)s, %(sha256)s, %(width)s, %(height)s)
+        INSERT INTO company_logo (id, png, png_sha256)
+        VALUES (1, %s, %s)
         ON CONFLICT (id) DO UPDATE
-        SET png = EXCLUDED.png, png_sha256 = EXCLUDED.png_sha256, width = EXCLUDED.width, height = EXCLUDED.height
+        SET png = EXCLUDED.png, png_sha256 = EXCLUDED.png_sha256
         """,
-        {"png": png, "sha256": sha256, "width": width, "height": height},
+        (png, hashlib.sha256(png).digest()),
     )
     _name_logo(cursor, filename)
 

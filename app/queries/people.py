@@ -179,11 +179,3 @@ def lock_timer(cursor: Cursor, user_id: int, entry_id: int) -> Timer | None:
         (entry_id, user_id),
     )
     return next((timer for timer in timers(cursor, user_id) if timer.id == entry_id), None)
-
-
-def stop(cursor: Cursor, entry_id: int, end: datetime, credited_seconds: int) -> None:
-    """Stop a running timer at the moment `end` (UTC, no zone)."""
-    cursor.execute(
-        "UPDATE time_entries SET end_time = %s, duration_seconds = %s WHERE id = %s AND end_time IS NULL",
-        (end, credited_seconds, entry_id),
-    )

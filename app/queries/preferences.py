@@ -14,10 +14,3 @@ def save(cursor: Cursor, user_id: int, time_format: str, date_locale: str, short
         """,
         (user_id, time_format, date_locale, shortcuts),
     )
-
-
-def password_hash(cursor: Cursor, user_id: int) -> str | None:
-    """Return the hash of the user's password, None when they have none."""
-    cursor.execute("SELECT password_hash FROM sign_in_credentials WHERE user_id = %s", (user_id,))
-    row = cursor.fetchone()
-    return row[0] if row else None

@@ -110,15 +110,13 @@ def end(cursor: Cursor, token: str) -> None:
     _forget_ended(cursor)
 
 
-def list_of(cursor: Cursor, user_id: int, now: datetime | None = None) -> list[Session]:
-    """Return where the user is signed in at the moment `now` (UTC, no zone; else this one), last used first."""
+def list_of(cursor: Cursor, user_id: int, now: datetime) -> list[Session]:
+    """Return where the user is signed in at the moment `now` (UTC, no zone), last used first."""
     cursor.execute(
         """
         SELECT id, created_at, last_seen_at, coalesce(user_agent, ''), coalesce(address, '')
         FROM sign_in_sessions
-        WHERE user_id = %(user)s
-            AND expires_at > coalesce(%(now)s, timezone('utc', now()))
-            AND expires_at > last_seen_at
+        WHERE user_id = %(user)s AND expires_at > %(now)s AND expires_at > last_seen_at
         ORDER BY last_seen_at DESC, id DESC
         """,
         {"user": user_id, "now": now},

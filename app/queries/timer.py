@@ -108,7 +108,7 @@ def is_any_older(cursor: Cursor, user_id: int, moment: datetime) -> bool:
 
 
 def stop(cursor: Cursor, entry_id: int, end: datetime, credited: int) -> None:
-    """End a timer, with the seconds that it is credited with."""
+    """End a running timer at the moment `end`, with the seconds that it is credited with."""
     cursor.execute(
         "UPDATE time_entries SET end_time = %s, duration_seconds = %s WHERE id = %s AND end_time IS NULL",
         (end, credited, entry_id),

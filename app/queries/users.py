@@ -79,6 +79,13 @@ def lock(cursor: Cursor, user_id: int) -> None:
     cursor.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", (user_id,))
 
 
+def password_hash(cursor: Cursor, user_id: int) -> str | None:
+    """Return the hash of the user's password, None when they have none."""
+    cursor.execute("SELECT password_hash FROM sign_in_credentials WHERE user_id = %s", (user_id,))
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
 def set_password(
     cursor: Cursor, user_id: int, password_hash: str, now: datetime, except_session_id: int | None = None
 ) -> None:

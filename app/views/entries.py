@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor as Cursor
 from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.forms.fields import word_of
-from app.queries import entry_pages, projects, tasks, time_entries, timer
+from app.queries import entry_pages, people, projects, tasks, time_entries, timer
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Entry, Overlap
 from app.spans import Span, SpanError, comes_twice, shown, span_of, which
@@ -47,13 +47,6 @@ class Written(NamedTuple):
     start: str
     end: str | None
     over: int
-
-
-@blueprint.url_value_preprocessor
-def refuse_numbers_that_are_no_id(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Answer 404 to a number beyond what PostgreSQL takes as an id."""
-    if values and values.get("entry_id", 0) > LARGEST_ID:
-        abort(404)
 
 
 # --- The list ---
@@ -97,7 +90,7 @@ def _whose() -> tuple[int, str | None]:
     asked = _number("user")
     if asked == security.viewer().id:
         return asked, None
-    username = entry_pages.username(db.cursor(), asked) if security.viewer().is_admin and asked else None
+    username = people.name_of(db.cursor(), asked) if security.viewer().is_admin and asked else None
     if username is None:
         abort(404)
     return asked, username
@@ -456,7 +449,7 @@ def _tell(done: str, span: Span, others: list[Overlap]) -> None:
     """Say which times were written, over midnight or not, and with which other entries they overlap."""
     written = _written(span.start, span.end)
     over = {0: "", 1: " the next day"}.get(written.over, f" {written.over} days later")
-    credited = formats.hours((_credited(span) + 30) // 60)
+    credited = formats.hours(timekeeping.credited_minutes(_credited(span)))
     flash(f"{done}: {written.start} to {written.end}{over} = {credited}", "saved")
     overlaps.tell(others)
 

@@ -10,7 +10,7 @@ from werkzeug.exceptions import Conflict
 from app import db, security, spans, timekeeping, timers
 from app.forms.people import AddForm, RenameForm, RoleForm
 from app.forms.timer import EndForm
-from app.queries import invitations, people, sessions, users
+from app.queries import invitations, people, sessions, timer, users
 from app.security import for_admins
 
 # So many rows are quick to read; the others are found by their name.
@@ -172,18 +172,18 @@ def stop_timer(user_id: int, entry_id: int) -> ResponseReturnValue:
     rounding = security.current_settings().rounding_minutes
     with db.change() as cursor:
         _lock(cursor, user_id)
-        timer = people.lock_timer(cursor, user_id, entry_id)
-        if timer is None:
+        running = people.lock_timer(cursor, user_id, entry_id)
+        if running is None:
             raise Conflict("That timer does not run any more: somebody stopped or deleted it. Load the page again.")
         if at == "set":
-            end = form.ended(timer.start, security.now())
+            end = form.ended(running.start, security.now())
         else:
-            seen = timer.last_seen if at == "last seen" else None
-            end = timers.end_of(timer.start, seen or security.now())
-            if timers.is_too_long(timer.start, end):
+            seen = running.last_seen if at == "last seen" else None
+            end = timers.end_of(running.start, seen or security.now())
+            if timers.is_too_long(running.start, end):
                 raise Conflict(f"{timekeeping.TOO_LONG} Go back, load the page again and say when this one ended.")
         if end is not None:
-            people.stop(cursor, entry_id, end, timekeeping.credited_seconds(timer.start, end, rounding))
+            timer.stop(cursor, entry_id, end, timekeeping.credited_seconds(running.start, end, rounding))
     if end is None:
         return _person(user_id, end_forms={entry_id: form}), 422
     return _done(user_id, "The timer was stopped.")
@@ -226,7 +226,7 @@ def _person(
         rename_form=rename_form or RenameForm(formdata=None, username=user.username),
         role_form=role_form or RoleForm(formdata=None, role="admin" if user.role == "admin" else "user"),
         timers=running,
-        end_forms={timer.id: _end_form(timer) for timer in running} | (end_forms or {}),
+        end_forms={one.id: _end_form(one) for one in running} | (end_forms or {}),
         is_too_long=timers.is_too_long,
         sessions=sessions.list_of(db.cursor(), user_id, now),
         has_work=people.has_work(db.cursor(), user_id),
@@ -234,10 +234,10 @@ def _person(
     )
 
 
-def _end_form(timer: people.Timer) -> EndForm:
+def _end_form(running: people.Timer) -> EndForm:
     """Return the form that says when a timer ended: likely when its user was last seen."""
-    zone, seen = security.zone(), timer.last_seen
-    likely = seen if seen and not timers.is_too_long(timer.start, seen) else timer.start
+    zone, seen = security.zone(), running.last_seen
+    likely = seen if seen and not timers.is_too_long(running.start, seen) else running.start
     return EndForm(formdata=None, end=spans.shown(likely, zone), zone=zone.key)
 
 

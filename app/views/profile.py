@@ -46,7 +46,7 @@ def change_password() -> ResponseReturnValue:
         sentence, headers = throttling.too_soon(allowed_at - security.now())
         form.current_password.errors = [sentence]
         return _page(password=form), 429, headers
-    if not passwords.is_right(form.current_password.data, preferences.password_hash(db.cursor(), viewer.id)):
+    if not passwords.is_right(form.current_password.data, users.password_hash(db.cursor(), viewer.id)):
         form.current_password.errors = ["This is not your password."]
         return _page(password=form), 422
     new = passwords.hash_of(form.new_password.data)
@@ -84,7 +84,7 @@ def _page(display: DisplayForm | None = None, password: PasswordForm | None = No
         "profile/page.html",
         display=display or DisplayForm(formdata=None, **kept),
         password=password or PasswordForm(formdata=None, username=viewer.username),
-        has_password=preferences.password_hash(db.cursor(), viewer.id) is not None,
+        has_password=users.password_hash(db.cursor(), viewer.id) is not None,
         sessions=sessions.list_of(db.cursor(), viewer.id, now),
         own_session=viewer.session_id,
     )

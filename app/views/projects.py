@@ -112,7 +112,7 @@ def _amount(minutes: int | None, rate: Decimal | None) -> Decimal | None:
 
 
 def _bars(by_span: Counter[int], months: list[date]) -> list[Bar]:
-    """Return the months from the first one with hours on, and what lies before and after, if there is any."""
+    """Return the months from the first one with hours on, or all after earlier hours, and what lies around them."""
     first = min((span for span in by_span if 0 < span <= MONTHS), default=MONTHS)
     spans = [(0, "Earlier")] if by_span[0] else []
     spans += [(span, f"{months[span - 1]:%b %Y}") for span in range(1 if by_span[0] else first, MONTHS + 1)]

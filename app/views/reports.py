@@ -39,6 +39,7 @@ class Asked:
 
     @property
     def days(self) -> Bucket:
+        """The days of the report."""
         return Bucket(self.selection.first, self.selection.last)
 
 

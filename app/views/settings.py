@@ -92,12 +92,12 @@ def upload_logo() -> ResponseReturnValue:
         return _page(logo_form=form), 422
     upload = form.company_logo_filename.data
     try:
-        read = logo.read(upload.read(logo.LARGEST_UPLOAD + 1))
+        png = logo.read(upload.read(logo.LARGEST_UPLOAD + 1))
     except logo.LogoError as error:
         form.company_logo_filename.errors = [str(error)]
         return _page(logo_form=form), 422
     with db.change() as cursor:
-        installation.save_logo(cursor, _shown_name(upload.filename), read.png, read.sha256, read.width, read.height)
+        installation.save_logo(cursor, _shown_name(upload.filename), png)
     flash("The logo is saved.")
     return redirect(url_for("settings.page", _anchor="logo"), 303)
 

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from app import db, passwords, security, throttling
 from app.forms.sign_in import NewPasswordForm, RegisterForm, SignInForm
-from app.queries import invitations, preferences, sign_in_failures, users
+from app.queries import invitations, sign_in_failures, users
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -43,7 +43,7 @@ def enter() -> ResponseReturnValue:
     viewer = None
     with db.change() as cursor:
         users.lock(cursor, account.id)
-        kept = preferences.password_hash(cursor, account.id)
+        kept = users.password_hash(cursor, account.id)
         if kept == account.password_hash or passwords.is_right(form.password.data, kept):
             if renewed:
                 users.renew_hash(cursor, account.id, renewed, outdated=account.password_hash)

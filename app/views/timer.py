@@ -51,6 +51,7 @@ class Shown(NamedTuple):
 
     @property
     def asks(self) -> bool:
+        """Whether its user has to say what became of it."""
         return self.is_forgotten or self.is_too_long
 
     @property
@@ -74,6 +75,7 @@ class Bar(NamedTuple):
 
     @property
     def asks(self) -> bool:
+        """Whether there is such a question about any of them."""
         return any(shown.asks for shown in self.running)
 
 
@@ -113,8 +115,8 @@ def for_templates() -> dict[str, Any]:
 
 def bar() -> Bar | None:
     """Return what the bar shows, read once a request."""
-    user = g.get("_login_user")
-    if user is None or not user.is_authenticated or g.get("is_failing") or _is_broken():
+    user = security.person()
+    if user is None or g.get("is_failing") or _is_broken():
         return None
     if "timer_bar" not in g:
         running, latest = timer.running_and_latest(db.cursor(), user.id, security.now())
@@ -344,7 +346,8 @@ def _stop(cursor: Cursor, entry: Timer, moment: datetime) -> str:
     timer.stop(cursor, entry.id, end, credited)
     if moment < entry.start:
         return IN_THE_FUTURE.format(formats.shortened(entry.label))
-    return f"Stopped “{formats.shortened(entry.label)}” after {formats.hours((credited + 30) // 60)}."
+    written = formats.hours(timekeeping.credited_minutes(credited))
+    return f"Stopped “{formats.shortened(entry.label)}” after {written}."
 
 
 def _work(cursor: Cursor, form: WorkForm, edited: Timer | None = None) -> Work:

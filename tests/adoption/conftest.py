@@ -1,20 +1,7 @@
 """What the tests of adoption share: starts that cost little, and the role that other people's grants name."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from faults.forks import Forks
 from faults.laboratory import Laboratory
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """A process that forks starts."""
-    with Forks(ROOT) as lent:
-        yield lent
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import random
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from jinja2 import BytecodeCache
+from local_postgres.server import free_port
 from parts import program
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -337,12 +336,3 @@ def open_page(chromium, serve, migrated, cast) -> Iterator[Callable[..., Any]]:
         yield opened
     meant = ("the server responded with a status of", "ERR_INTERNET_DISCONNECTED")
     assert [text for text in complaints if not any(part in text for part in meant)] == []
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens, outside the range that the kernel gives to clients."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

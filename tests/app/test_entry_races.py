@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
+from blocking import SOMEBODY_WAITS
 from werkzeug.test import TestResponse
 
 pytestmark = pytest.mark.only_pg("pg18")
@@ -39,8 +40,7 @@ def during(as_user, migrated) -> Callable[..., TestResponse]:
             for statement in statements:
                 cursor.execute(statement)
             answer = pool.submit(alice.submit, path, form)
-            waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            while not answer.done() and not migrated.query(waiting):
+            while not answer.done() and not migrated.query(SOMEBODY_WAITS):
                 time.sleep(0.01)
             cursor.execute("COMMIT")
             return answer.result()
@@ -90,6 +90,8 @@ def test_a_cell_whose_entry_is_deleted_meanwhile_says_so(during, migrated, cast,
         f"DELETE FROM time_entries WHERE id = {entry}",
     )  # fmt: skip
     assert answer.status_code == 409
+    assert "It was emptied meanwhile. Type it once more if you mean it." in answer.text
+    assert migrated.query("SELECT * FROM time_entries") == []
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from blocking import transaction
-from database import SUPERUSER, LocalServer
+from blocking import SOMEBODY_WAITS, transaction
 from installation import ROOT, wait_for
 from itsdangerous import URLSafeTimedSerializer
 from listeners import closed_port
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 
 from app import create_app
 from app.queries import sessions
@@ -130,11 +131,10 @@ def as_alice(migrated, cast):
 @pytest.mark.only_pg("pg18")
 def test_it_finishes_what_it_serves_on_sigterm(serve, migrated, cast, as_alice):
     served = serve(migrated.url, **SECRET)
-    waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     with ThreadPoolExecutor(1) as pool:
         with transaction(migrated, f"SELECT FROM users WHERE id = {cast['alice']} FOR UPDATE"):
             answer = pool.submit(as_alice, served, "/timer/start", notes="slow")
-            wait_for(lambda: migrated.query(f"SELECT {waiting}"))
+            wait_for(lambda: migrated.query(SOMEBODY_WAITS))
             served.process.terminate()
             time.sleep(1)
             assert served.process.poll() is None

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from blocking import SOMEBODY_WAITS
 
 from app.queries.sessions import hash_of
 
@@ -92,8 +93,9 @@ def test_the_list_asks_the_database_as_often_for_many_people_as_for_few(carol, m
     assert carol.get("/people?q=%00").status_code == 200
 
 
-def test_members_see_none_of_it_and_unknown_ids_are_404(as_user, cast):
+def test_members_see_and_change_none_of_it_and_unknown_ids_are_404(as_user, cast, migrated):
     alice, carol = as_user("alice"), as_user("carol")
+    before = migrated.query("SELECT * FROM users ORDER BY id")
     paths = ["name", "role", "invitation", "deactivate", "activate", "sign-out", "delete", "timers/1/stop"]
     assert alice.get("/people").status_code == 403
     assert alice.submit("/people", {"username": "eve", "role": "admin"}).status_code == 403
@@ -104,6 +106,7 @@ def test_members_see_none_of_it_and_unknown_ids_are_404(as_user, cast):
             answer = carol.submit(f"/people/{nobody}/{path}", {"role": "admin", "username": "x"})
             assert answer.status_code == 404, path
     assert carol.get("/people/987654").status_code == carol.get(f"/people/{10**12}").status_code == 404
+    assert migrated.query("SELECT * FROM users ORDER BY id") == before
 
 
 # --- Adding and inviting ---
@@ -394,7 +397,7 @@ def test_the_second_of_two_who_demote_each_other_waits_and_is_told(only_carol, a
         cursor.execute("SELECT FROM users WHERE role = 'admin' AND is_active ORDER BY id FOR NO KEY UPDATE")
         cursor.execute("UPDATE users SET role = 'user' WHERE username = 'bob'")
         answer = thread.submit(bob.submit, f"/people/{cast['carol']}/role", {"role": "user"})
-        while not migrated.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not migrated.query(SOMEBODY_WAITS):
             assert not answer.done()
         connection.commit()
         assert answer.result().status_code == 409
@@ -410,7 +413,7 @@ def test_who_is_no_administrator_any_more_by_the_time_of_the_change_changes_noth
     with connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as thread:
         cursor.execute("UPDATE users SET role = 'user' WHERE username = 'bob'")
         answer = thread.submit(bob.submit, f"/people/{cast['alice']}/role", {"role": "admin"})
-        while not migrated.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not migrated.query(SOMEBODY_WAITS):
             assert not answer.done()
         connection.commit()
         assert answer.result().status_code == 403

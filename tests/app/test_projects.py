@@ -223,6 +223,18 @@ def test_the_months_of_a_project_add_up_to_its_hours(as_user, migrated, cast, sh
         assert any(line.startswith(f"Total | {hours} | ") for line in report)
 
 
+def test_the_months_begin_with_the_first_hours_and_have_no_gap_after_earlier_ones(as_user, migrated, cast, shop, read):
+    def months() -> list[str]:
+        page = read(as_user("alice").get("/projects/20").text)
+        return [line.partition(" | ")[0] for line in page if line[:3] in ("Ear", "Apr", "Dec", "Jan", "Feb", "Mar")]
+
+    with time_machine.travel("2026-03-20 12:00Z", tick=False):
+        spend(migrated, cast["alice"], "2026-01-20 08:00", 1)
+        assert months() == ["Jan 2026", "Feb 2026", "Mar 2026"]
+        spend(migrated, cast["alice"], "2024-01-02 08:00", 2)
+        assert months() == ["Earlier", "Apr 2025", "Dec 2025", "Jan 2026", "Feb 2026", "Mar 2026"]
+
+
 def test_nobody_elses_address_shows_a_project(as_user, cast):
     for path in ("/projects/999", "/projects/99999999999999999999"):
         assert as_user("alice").get(path).status_code == 404

@@ -236,9 +236,12 @@ def test_members_see_their_own_hours_and_no_money(as_user, work, read):
     assert listed(browser, "/reports/entries?from=2026-03-30&to=2026-03-31") == (0, "0:00", "", 0)
 
 
-def test_the_addresses_that_members_share_show_everybody_their_own(as_user, work):
-    for address, _ in links(as_user("alice").get(PAGE).text):
-        assert "user=" not in address
+def test_the_addresses_that_members_share_show_everybody_their_own(as_user, work, cast):
+    alice = as_user("alice")
+    assert links(alice.get(PAGE).text)
+    for path in (PAGE, "/reports/entries"):
+        page = alice.get(f"{path}?user={cast['alice']}").text
+        assert [address for address in re.findall(r'(?:href|src)="([^"]*)"', page) if "user=" in address] == []
 
 
 @pytest.mark.parametrize("path", ["/reports", "/reports/entries", "/reports.csv", "/reports/chart.svg"])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from blocking import SOMEBODY_WAITS
 
 from app import create_app, passwords, security
 from app.queries import sessions, users
@@ -100,9 +101,10 @@ def test_a_role_that_was_taken_away_is_gone_at_the_next_request(as_user, migrate
 def test_sessions_are_listed_and_ended_one_by_one_or_all_but_this(as_user, migrated, cast):
     first, second, other = as_user("alice"), as_user("alice"), as_user("bob")
     with closing(migrated.connect()) as connection, connection.cursor() as cursor:
-        listed = sessions.list_of(cursor, cast["alice"])
+        now = datetime.now(UTC).replace(tzinfo=None)
+        listed = sessions.list_of(cursor, cast["alice"], now)
         assert [(one.user_agent, one.address) for one in listed] == [("a test", "127.0.0.1")] * 2
-        [bobs] = sessions.list_of(cursor, cast["bob"])
+        [bobs] = sessions.list_of(cursor, cast["bob"], now)
         assert not sessions.revoke(cursor, cast["alice"], bobs.id)
         assert sessions.revoke(cursor, cast["alice"], min(one.id for one in listed))
         assert (first.get("/week").status_code, second.get("/week").status_code) == (302, 200)
@@ -152,7 +154,7 @@ def test_who_signs_in_waits_for_who_changes_the_user_and_neither_for_the_other(c
     with connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as thread:
         users.lock(cursor, alice)
         answer = thread.submit(enter, client)
-        while not migrated.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not migrated.query(SOMEBODY_WAITS):
             assert not answer.done()
         assert sessions.revoke_all(cursor, alice) == 1
         connection.commit()
@@ -197,7 +199,9 @@ def test_a_session_survives_an_outage_of_the_database(as_user, migrated, close_d
     assert alice.get("/week").status_code == 200
 
 
-def test_that_somebody_is_there_cannot_be_noted_and_the_page_is_given_all_the_same(as_user, migrated, monkeypatch):
+def test_that_somebody_is_there_cannot_be_noted_and_the_page_is_given_all_the_same(
+    as_user, migrated, monkeypatch, capsys
+):
     alice = as_user("alice")
 
     def away(*_):
@@ -206,6 +210,7 @@ def test_that_somebody_is_there_cannot_be_noted_and_the_page_is_given_all_the_sa
     monkeypatch.setattr(sessions, "touch", away)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         assert alice.get("/week").status_code == 200
+    assert "That alice is there was not noted: gone" in capsys.readouterr().err
 
 
 # --- What a form held while the database was away ---
@@ -229,6 +234,7 @@ def test_what_was_typed_is_shown_and_can_be_sent_again_after_an_outage(app, as_u
         "tags": ["one", "two"],
         "token": "6b1c",
         "new_password": "hidden-word",
+        "repeated": "hidden-word",
     }
     with close_database(migrated):
         answer = alice.submit("/note/7?day=2026-03-09&to=a%26b", data)
@@ -238,7 +244,8 @@ def test_what_was_typed_is_shown_and_can_be_sent_again_after_an_outage(app, as_u
     assert 'action="/note/7?day=2026-03-09&amp;to=a%26b"' in text
     assert "<dd>a &#34;quoted&#34; &lt;b&gt;word&lt;/b&gt;" in text
     assert "<b>word" not in text and "hidden-word" not in text
-    assert '<input type="password" id="again-new_password" name="new_password"' in text
+    for name in ("new_password", "repeated"):
+        assert f'<input type="password" id="again-{name}" name="{name}"' in text
     again = dict.fromkeys(re.findall(r'type="hidden" name="([^"]+)"', text))
     assert set(again) == {"csrf_token", "notes", "tags", "token"}
     assert "6b1c" not in re.sub(r"<input[^>]*>", "", text)
@@ -357,10 +364,15 @@ def test_with_trust_proxy_they_are(app_with, alice, migrated):
 
 def test_behind_tls_a_form_is_taken_from_the_own_site_only(app_with, alice):
     browser = app_with(TRUST_PROXY="1").test_client()
-    browser.get("/sign-in", headers=FORWARDED)
-    ours = {**FORWARDED, "Referer": "https://time.example.org/sign-in"}
-    assert enter(browser, headers={**FORWARDED, "Referer": "https://evil.example/"}).status_code == 400
-    assert enter(browser, headers=ours).status_code in (303, 400)
+    site = {"headers": FORWARDED, "base_url": "https://time.example.org"}
+    token = re.search(r'name="csrf_token" value="([^"]*)"', browser.get("/sign-in", **site).text)[1]
+
+    def send(referrer: str):
+        form = {"username": "alice", "password": RIGHT, "csrf_token": token}
+        return browser.post("/sign-in", data=form, **site | {"headers": FORWARDED | {"Referer": referrer}})
+
+    assert send("https://evil.example/").status_code == 400
+    assert send("https://time.example.org/sign-in").status_code == 303
 
 
 def test_links_for_others_begin_with_base_url(app_with):

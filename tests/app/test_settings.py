@@ -1,9 +1,13 @@
 """The settings: every column of the table, checked, saved and in force."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from html import unescape
 
 import pytest
+from blocking import SOMEBODY_WAITS
+from installation import wait_for
 
 from app.views.settings import DEFAULTS
 
@@ -150,10 +154,13 @@ def test_of_two_who_save_at_once_the_later_one_is_told_and_keeps_the_input(carol
     assert saved(migrated)["company_name"] == "Mine"
 
 
-def test_a_form_that_is_sent_twice_is_saved_once_and_troubles_nobody(carol, filled):
+def test_a_form_that_is_sent_twice_is_saved_once_and_troubles_nobody(carol, filled, migrated):
     data = filled()
-    assert [carol.submit("/settings", data).status_code for _ in range(2)] == [303, 303]
+    assert carol.submit("/settings", data).status_code == 303
+    before = saved(migrated)
+    assert carol.submit("/settings", data).status_code == 303
     assert carol.submit("/settings", data | {"version": "nonsense\0", "company_name": "x"}).status_code == 409
+    assert saved(migrated) == before
 
 
 def test_without_a_row_one_is_made_and_of_several_the_first_is_the_one(carol, filled, migrated):
@@ -166,6 +173,17 @@ def test_without_a_row_one_is_made_and_of_several_the_first_is_the_one(carol, fi
     assert 'value="Asia/Kolkata"' in carol.get("/settings").text
     assert carol.submit("/settings", filled(timezone="UTC")).status_code == 303
     assert migrated.query("SELECT timezone FROM settings ORDER BY id") == [("UTC",), ("Pacific/Apia",)]
+
+
+def test_of_two_who_save_the_first_row_at_once_the_later_one_is_told(carol, filled, migrated):
+    migrated.execute("DELETE FROM settings")
+    with closing(migrated.connect()) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("BEGIN; INSERT INTO settings (company_name) VALUES ('Theirs')")
+        answer = pool.submit(carol.submit, "/settings", filled())
+        wait_for(lambda: answer.done() or migrated.query(SOMEBODY_WAITS))
+        cursor.execute("COMMIT")
+        assert answer.result().status_code == 409
+    assert migrated.query("SELECT company_name FROM settings") == [("Theirs",)]
 
 
 def test_changing_rounding_or_the_zone_rewrites_no_entry(carol, filled, migrated, cast):

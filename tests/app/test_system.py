@@ -145,6 +145,13 @@ class TestFiguresOfTheDay:
             alice.get("/profile")
             assert {day for day, _ in self.figures(migrated)} == {"2026-03-25", "2026-03-26"}
 
+    def test_a_worker_sees_to_a_day_once(self, count_statements, as_user):
+        alice = as_user("alice")
+        alice.get("/profile")
+        with count_statements() as sent:
+            alice.get("/profile")
+        assert sent and not [statement for statement in sent if "INTO analytics" in statement]
+
     def test_the_longest_name_of_a_table_fits(self, as_user, migrated):
         name = "a" * 63
         migrated.execute(f"CREATE TABLE {name} AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
@@ -170,7 +177,8 @@ class TestFiguresOfTheDay:
         as_user("alice").get("/profile")
         assert self.figures(migrated) == {}
 
-    def test_who_is_not_signed_in_keeps_nothing(self, client, migrated):
+    def test_neither_who_is_not_signed_in_nor_a_page_that_is_refused_keeps_any(self, client, as_user, migrated):
         client.get("/sign-in")
         client.get("/healthz")
+        assert as_user("alice").get("/people").status_code == 403
         assert self.figures(migrated) == {}

@@ -87,6 +87,12 @@ def test_typed_hours_become_an_entry_in_the_morning_of_the_day_or_after_the_last
     ]
 
 
+def test_what_ended_before_the_morning_leaves_it_to_what_is_typed(as_user, migrated, cast, work):
+    add(migrated, cast["alice"], "2026-03-24 04:00", "2026-03-24 05:00")
+    as_user("alice").submit("/week/2026-03-23", {"cell-11-21-1": "1:00", "was-cell-11-21-1": ""})
+    assert entries(migrated)[1][2:4] == ("2026-03-24 08:00:00", "2026-03-24 09:00:00")
+
+
 def test_an_entry_is_made_longer_or_shorter_and_keeps_its_start(as_user, migrated, cast, work):
     migrated.execute("UPDATE settings SET rounding_minutes = 15")
     add(migrated, cast["alice"], "2026-03-23 08:10", "2026-03-23 09:10")
@@ -232,7 +238,13 @@ class TestConflicts:
             cast["alice"],
         )
         html = self.refused(as_user, migrated, {"cell-11-0-2": "2", "was-cell-11-0-2": "60"})
-        assert "running" in html
+        assert "A timer runs in this cell. Stop it first." in html
+
+    def test_a_cell_with_several_entries_is_not_written_into(self, as_user, migrated, cast, work):
+        add(migrated, cast["alice"], "2026-03-23 08:00", "2026-03-23 09:00")
+        add(migrated, cast["alice"], "2026-03-23 10:00", "2026-03-23 10:30")
+        html = self.refused(as_user, migrated, {"cell-11-0-0": "2", "was-cell-11-0-0": "90"})
+        assert "There are several entries in this cell. Open the day to change them." in html
 
     @pytest.mark.parametrize("cell", ["cell-12-0-0", "cell-99-0-0", "cell-11-22-0", "cell-0-21-0"])
     def test_no_time_goes_to_what_is_archived_or_not_there(self, as_user, migrated, work, cell):

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -83,12 +82,6 @@ def is_healthy(name: str) -> bool:
     return podman("healthcheck", "run", name, check=False).returncode == 0
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def answer_of(url: str, name: str) -> int:
     """The status with which `url` answers as soon as something listens there."""
     end = time.monotonic() + 60
@@ -113,7 +106,7 @@ def answer_of(url: str, name: str) -> int:
     ],
 )
 def test_it_serves_and_ends_by_sigterm(image, database, options):
-    port = free_port()
+    port = closed_port()
     settings = (f"--env=DATABASE_URL={database.url}", f"--env=PORT={port}", "--env=LISTEN_ADDRESS=127.0.0.1")
     with container(image, options=(*options, *settings)) as name:
         assert answer_of(f"http://127.0.0.1:{port}/readyz", name) == 200
@@ -126,7 +119,7 @@ def test_it_serves_and_ends_by_sigterm(image, database, options):
 def test_it_is_healthy_and_not_ready_while_it_migrates(image, database, tmp_path):
     (tmp_path / "held.sql").write_text(HELD)
     last = max(int(path.name[:4]) for path in (ROOT / "sql").glob("[0-9]*.sql"))
-    port = free_port()
+    port = closed_port()
     options = (
         f"--env=DATABASE_URL={database.url}",
         f"--env=PORT={port}",
@@ -144,12 +137,12 @@ def test_it_is_healthy_and_not_ready_while_it_migrates(image, database, tmp_path
 
 
 def test_it_is_unhealthy_while_nothing_answers(image):
-    with container(image, "60", options=("--entrypoint=sleep", f"--env=PORT={free_port()}")) as name:
+    with container(image, "60", options=("--entrypoint=sleep", f"--env=PORT={closed_port()}")) as name:
         assert podman("healthcheck", "run", name, check=False).returncode == 1
 
 
 def test_sigterm_ends_it_while_it_waits_for_a_database(image):
-    nowhere = f"--env=DATABASE_URL=postgresql://alice:secret@127.0.0.1:{free_port()}/timetracker"
+    nowhere = f"--env=DATABASE_URL=postgresql://alice:secret@127.0.0.1:{closed_port()}/timetracker"
     with container(image, options=(*HARDENED, nowhere)) as name:
         wait_for(lambda: "Waiting for PostgreSQL" in podman("logs", name).stderr)
         assert stop(name) == 143

@@ -15,7 +15,11 @@ from pathlib import Path
 import database
 import psycopg2
 import pytest
-from database import LocalServer
+from local_postgres import DatabaseError
+from local_postgres.account import UNUSED_UIDS, idle_account, unused_uid
+from local_postgres.leftovers import becomes_true, recorded_pid, remove_runtime_folder, server_processes
+from local_postgres.server import LocalServer
+from local_postgres.wheel import copy_wheel, wheel_binaries
 
 SCRIPT = Path(database.__file__)
 AS_ROOT = os.geteuid() == 0
@@ -69,7 +73,7 @@ def staying(folder: Path, program: tuple[str, ...] = (str(SCRIPT),)) -> Iterator
             yield process, process.stdout.readline().strip()
         finally:
             kill_everything(process, folder)
-            database.remove_runtime_folder(str(recorded_runtime_folder(folder)))
+            remove_runtime_folder(str(recorded_runtime_folder(folder)))
 
 
 def kill_everything(process: subprocess.Popen[str], folder: Path) -> None:
@@ -90,7 +94,7 @@ def recorded_runtime_folder(folder: Path) -> Path:
 def processes_in(folder: Path) -> list[int]:
     cluster = folder / "cluster"
     owner = cluster.stat()
-    return database.server_processes(cluster, owner.st_uid, owner.st_gid)
+    return server_processes(cluster, owner.st_uid, owner.st_gid)
 
 
 def query(url: str, sql: str) -> list[tuple]:
@@ -186,7 +190,7 @@ def test_ctrl_c_while_the_cluster_is_made_leaves_nothing(tmp_path):
         start_new_session=True,
     )
     with process:
-        assert database.becomes_true(lambda: any(folder.glob("new-*/global")), 60)
+        assert becomes_true(lambda: any(folder.glob("new-*/global")), 60)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(20) == 128 + signal.SIGINT
         assert process.stderr.read() == ""
@@ -210,7 +214,7 @@ def test_sigint_to_the_supervisor_alone_is_passed_on_a_little_later(data):
 
 def test_the_command_is_ended_when_the_database_ends(data):
     with staying(data) as (process, _):
-        os.kill(database.recorded_pid(data / "cluster"), signal.SIGQUIT)
+        os.kill(recorded_pid(data / "cluster"), signal.SIGQUIT)
         assert process.wait(20) == 1
         assert f"PostgreSQL has ended, so the command was ended too; its log is {data}" in process.stderr.read()
 
@@ -235,22 +239,22 @@ def test_the_server_and_the_command_end_with_a_killed_supervisor(data):
         process.kill()
         process.wait(20)
         assert process.stdout.read() == ""  # its other end is closed: the command has ended
-        assert database.becomes_true(lambda: not processes_in(data), 60)
+        assert becomes_true(lambda: not processes_in(data), 60)
 
 
 def test_an_orphan_is_ended_and_its_data_kept(data):
     # Without the help of Linux, as on macOS: the server outlives its supervisor.
     without_help = (
         "-c",
-        f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import database\n"
-        "database.end_with_parent = lambda number: None\n"
+        f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import database, local_postgres.server\n"
+        "local_postgres.server.end_with_parent = lambda number: None\n"
         "sys.exit(database.main(sys.argv[1:]))",
     )
     with staying(data, without_help) as (process, url):
         query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
-        orphan = database.recorded_pid(data / "cluster")
+        orphan = recorded_pid(data / "cluster")
         assert orphan in processes_in(data)
         with staying(data) as (_, new_url):
             assert query(new_url, "SELECT answer FROM kept") == [(42,)]
@@ -299,7 +303,7 @@ def test_data_of_another_version_are_refused_and_left_alone(data):
 
 
 def test_a_failed_start_shows_the_end_of_the_log(data):
-    with pytest.raises(database.DatabaseError, match=r"postgresql.log ends with: .*shared_buffers.*no-number"):
+    with pytest.raises(DatabaseError, match=r"postgresql.log ends with: .*shared_buffers.*no-number"):
         LocalServer(data, settings={"shared_buffers": "no-number"}).start()
     assert run(data, "true").returncode == 0
 
@@ -325,7 +329,7 @@ def test_as_root_the_server_runs_under_a_uid_that_nobody_has(data):
             with contextlib.suppress(FileNotFoundError):  # the session that made the database may end just now
                 uids.add(Path(f"/proc/{pid}").stat().st_uid)
         assert uids == {uid}
-        assert uid in database.UNUSED_UIDS
+        assert uid in UNUSED_UIDS
         assert uid not in {account.pw_uid for account in pwd.getpwall()}
     assert {path: Path(path).read_bytes() for path in accounts} == accounts
 
@@ -335,7 +339,7 @@ def test_as_root_it_works_below_a_private_folder_and_opens_none(tmp_path):
     private = tmp_path / "home"
     private.mkdir(mode=0o700)
     # The wheel too is out of the server's reach, as in a checkout below root's home.
-    package = database.wheel_binaries().parent.parent
+    package = wheel_binaries().parent.parent
     for folder in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(folder, private / folder.name)
     parents = [private, *private.parents]
@@ -354,7 +358,7 @@ def test_as_root_it_works_below_a_private_folder_and_opens_none(tmp_path):
 
 @needs_root
 def test_nobody_else_gets_in(data):
-    stranger = database.idle_account()
+    stranger = idle_account()
     connect = "psycopg2.connect(sys.argv[1])"
     with LocalServer(data) as server:
         for role in ("timetracker", "postgres"):
@@ -373,7 +377,7 @@ def test_nobody_else_gets_in(data):
 
 @needs_root
 def test_it_works_as_an_ordinary_user(public_folder):
-    account = database.idle_account()
+    account = idle_account()
     home = public_folder / "home"
     home.mkdir(mode=0o700)
     os.chown(home, account.pw_uid, account.pw_gid)
@@ -387,7 +391,7 @@ def test_it_works_as_an_ordinary_user(public_folder):
         "            cursor.execute('SELECT current_user')\n"
         "            print(cursor.fetchone()[0])\n",
         home / "data",
-        database.copy_wheel(public_folder / "wheel"),
+        copy_wheel(public_folder / "wheel"),
     )
     assert result.stderr == ""
     assert result.stdout == "timetracker\ntimetracker\n"
@@ -401,7 +405,7 @@ def test_it_works_as_an_ordinary_user(public_folder):
 def test_a_uid_without_an_account_is_told_so_in_one_line(public_folder):
     public_folder.chmod(0o777)
     result = run_as(
-        database.unused_uid(),
+        unused_uid(),
         "try: database.LocalServer(sys.argv[1]).start()\nexcept database.DatabaseError as error: sys.exit(str(error))",
         public_folder / "data",
     )

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from database import SUPERUSER, LocalServer
 from installation import wait_for
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 from parts import postgres_binaries
 
 HBA = (f"host replication {SUPERUSER} 127.0.0.1/32 trust",)

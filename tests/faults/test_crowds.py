@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from background import running
-from installation import HELD, WAITING, Installation, contents_of, held_up, read_until, sessions_in, wait_for
+from installation import HELD, WAITING, contents_of, held_up, read_until, sessions_in, wait_for
 from listeners import closed_port
 
 STARTS, SERVING = 32, 6
@@ -19,12 +19,6 @@ APPLIED = "SELECT migration_id, count(*) FROM _yoyo_log WHERE migration_id ~ '^[
 ROWS = "SELECT pid FROM yoyo_lock"
 # So many at once may wait long for an answer, and then say so.
 PATIENT = {"PGCONNECT_TIMEOUT": "60"}
-
-
-@pytest.fixture
-def installation(tmp_path) -> Installation:
-    """A copy of the program, whose files a test may edit."""
-    return Installation(tmp_path / "timetracker")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,9 @@ from adoption.traits import BASE
 from background import running
 from blocking import lines_with, transaction
 from installation import (
+    MIGRATIONS,
     ROOT,
+    WAITING,
     contents_of,
     errors_in,
     held_up,
@@ -22,7 +24,6 @@ from installation import (
 )
 from psycopg2.errors import LockNotAvailable
 
-MIGRATIONS = [path.stem for path in migration_files()]
 BUILDS = [path.stem for path in migration_files() if "-- transactional: false" in path.read_text("ascii")]
 TRANSACTIONAL = [id for id in MIGRATIONS if id not in BUILDS]
 OLD = "tests/legacy/04-v105-sql-4tables.sql"
@@ -31,7 +32,6 @@ CLOSING = "The database was not adopted, and nothing in it was changed"
 LOCKED = "FROM pg_locks WHERE locktype = 'advisory' AND granted"
 # In the middle of an adoption: after what 0001 to the last transactional file do, before the proof.
 WAITS = "SET LOCAL lock_timeout = 0;\nSELECT pg_advisory_xact_lock(42);\n"
-WAITING = "FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
 HELD_BY_THE_ADOPTION = "FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
 RELATIONS = "SELECT count(*) FROM pg_class"
 # Something of each kind that is reported.
@@ -255,13 +255,14 @@ class TestOneTransaction:
         assert without_statistics(contents_of(database)) == without_statistics(before)
 
     def test_keeps_a_database_whose_deferred_key_would_refuse_the_end(self, old, installation):
-        installation.add(
+        id = installation.add(
             "example",
             "CREATE TABLE made (id INTEGER REFERENCES users DEFERRABLE INITIALLY DEFERRED);\n"
             "INSERT INTO made VALUES (99);\n",
         )
         result = installation.run("migrate", database=old)
         assert is_refused(result)
+        assert errors_in(result)[0].startswith(f"{id} failed: insert or update on table")
         assert 'violates foreign key constraint "made_id_fkey"' in errors_in(result)[0]
 
     def test_is_not_for_a_database_that_has_only_lost_its_ledger(self, migrated, run_runner):

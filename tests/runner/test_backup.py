@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from database import wheel_binaries
 from installation import ROOT, contents_of, errors_in, held_up, read_until, wait_for
 from listeners import closed_port
+from local_postgres.wheel import wheel_binaries
 from parts import postgres_binaries
 
 OLD = "tests/legacy/04-v105-sql-4tables.sql"

@@ -8,8 +8,8 @@ import psycopg2
 import pytest
 from blocking import lines_with, transaction
 from conftest import FAST, Server
-from database import LocalServer
 from installation import errors_in, read_until, wait_for
+from local_postgres.server import LocalServer
 
 MORE = "SET LOCAL lock_timeout = '1s';\nALTER TABLE projects ADD COLUMN IF NOT EXISTS color TEXT;\n"
 # Only the last try is told: it has to last until a busy machine has seen who is in the way.

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from database import acting_as
 from listeners import closed_port
+from local_postgres.account import acting_as
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from startup.configuration import Configuration, read_configuration

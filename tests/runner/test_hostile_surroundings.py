@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from blocking import transaction
+from blocking import SOMEBODY_WAITS, transaction
 from installation import errors_in
 
 pytestmark = pytest.mark.only_pg("pg18")
@@ -66,8 +66,7 @@ def test_a_start_that_waits_for_a_locked_table_heeds_sigterm(migrated, installat
         connection.autocommit = False
         connection.cursor().execute("LOCK TABLE time_entries IN ACCESS EXCLUSIVE MODE")
         with installation.start("migrate", database=migrated) as process:
-            waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            while not migrated.query(waiting):
+            while not migrated.query(SOMEBODY_WAITS):
                 assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 143

@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from installation import NEXT, ROOT, contents_of, errors_in, migration_files
+from installation import MIGRATIONS, NEXT, ROOT, contents_of, errors_in
 
 from startup.migrations import MigrationFile, edited
 
-MIGRATIONS = [path.stem for path in migration_files()]
 WORDS = (
     "-- An example.\nSET LOCAL lock_timeout = '5s';\n\n"
     "CREATE TABLE example (name TEXT DEFAULT 'a  -- b', \"the  name\" TEXT);\n"

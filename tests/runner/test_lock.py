@@ -14,6 +14,7 @@ import pytest
 from blocking import transaction
 from installation import (
     HELD,
+    MIGRATIONS,
     NEXT,
     ROOT,
     WAITING,
@@ -21,7 +22,6 @@ from installation import (
     contents_of,
     errors_in,
     held_up,
-    migration_files,
     read_until,
     sessions_in,
     wait_for,
@@ -34,7 +34,6 @@ from startup.lock import ADVISORY_CLASS, Wait, start_lock
 from startup.yoyo_row import YoyoRow
 
 STALE = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
-MIGRATIONS = [path.stem for path in migration_files()]
 
 
 @contextlib.contextmanager

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import psycopg2
 import pytest
-from database import SUPERUSER, LocalServer
 from installation import HELD, SLOW_ANSWER, errors_in, read_until, wait_for
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 
 from startup import session
 from startup.connection import wait_for_database

@@ -3,10 +3,9 @@
 import re
 
 import pytest
-from installation import NEXT, contents_of, errors_in, migration_files
+from installation import MIGRATIONS, NEXT, contents_of, errors_in
 from psycopg2 import sql
 
-MIGRATIONS = [path.stem for path in migration_files()]
 TABLES = ["users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items"]
 FIRST_LINE = "-- An example.\n"
 

@@ -7,6 +7,7 @@ import pytest
 from blocking import transaction
 from installation import (
     HELD,
+    MIGRATIONS,
     NEXT,
     WAITING,
     contents_of,
@@ -20,7 +21,6 @@ from installation import (
 
 from startup.lock import ADVISORY_CLASS
 
-MIGRATIONS = [path.stem for path in migration_files()]
 LOCK_ROW = "INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)"
 
 

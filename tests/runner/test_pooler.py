@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import SLOW_ANSWER, contents_of, errors_in, migration_files, read_until, wait_for
+from installation import MIGRATIONS, SLOW_ANSWER, contents_of, errors_in, read_until, wait_for
 from listeners import closed_port
 from parts import program
-
-MIGRATIONS = [path.stem for path in migration_files()]
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from installation import SLOW_ANSWER, migration_files
+from installation import MIGRATIONS, SLOW_ANSWER
 from listeners import closed_port
 
 from startup import __version__, log, machine
 
 ROOT = Path(__file__).parents[2]
-MIGRATIONS = [path.stem for path in migration_files()]
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 PASSWORD = "Tr0ub/4dor @home"
 

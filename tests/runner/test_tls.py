@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from database import SUPERUSER, LocalServer
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 from parts import postgres_binaries
 
 from startup.connection import connect

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 from background import running
-from database import SUPERUSER, LocalServer
 from installation import SLOW_ANSWER
 from listeners import HTTP, SSH, closed_port, listening
+from local_postgres import SUPERUSER
+from local_postgres.server import LocalServer
 
 from startup import connection
 from startup.errors import DatabaseUnusableError
@@ -237,6 +238,15 @@ def test_a_hopeless_host_among_others_is_not_the_end(tmp_path):
                 "Connection refused; received invalid response to SSL negotiation: H"
             )
             assert runner.ends(signal.SIGTERM) == 143
+
+
+def test_a_hopeless_host_before_another_is_not_the_end(tmp_path):
+    url = f"host=/{'x' * 120},127.0.0.1 port={closed_port()} dbname=tracker user=alice"
+    with running("wait", url, tmp_path / "log", **PATIENT) as runner:
+        assert re.search(
+            r'left: Unix-domain socket path ".*" is too long.*; Connection refused$', runner.says("left: ")
+        )
+        assert runner.ends(signal.SIGTERM) == 143
 
 
 @pytest.mark.parametrize("password", ["e", "password", "authentication", "user"])

@@ -106,7 +106,7 @@ ROWS = {
         VALUES (99, '{"id": 99, "notes": "By mistake"}', 1, 3, '2024-01-01'),
             (98, '{"id": 98}', NULL, NULL, '2024-01-01')""",
     "company_logo": """
-        INSERT INTO company_logo (id, png, png_sha256, width, height) VALUES (1, '\\x01', '\\x02', 60, 30)""",
+        INSERT INTO company_logo (id, png, png_sha256) VALUES (1, '\\x01', '\\x02')""",
 }
 
 

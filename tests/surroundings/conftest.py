@@ -1,16 +1,8 @@
 """What the tests of strange surroundings share."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from installation import Installation
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    """A copy of the program, whose files a test may edit."""
-    return Installation(tmp_path / "timetracker")
 
 
 @pytest.fixture

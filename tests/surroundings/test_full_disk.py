@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from background import running
-from database import give_to
 from installation import SLOW_ANSWER, contents_of, errors_in
 from listeners import closed_port
+from local_postgres.account import give_to
 
 pytestmark = [pytest.mark.only_pg("pg18"), pytest.mark.needs("root"), pytest.mark.needs("linux")]
 

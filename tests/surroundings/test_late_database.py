@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 from background import running
-from database import LocalServer
 from installation import read_until
+from local_postgres.server import LocalServer
 
 SECONDS = 65
 OWN_HOSTS = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
