@@ -333,6 +333,17 @@ def test_the_cookie_is_hidden_from_scripts_and_over_tls_stays_there(client, alic
     assert "Strict-Transport-Security" not in client.get("/healthz").headers
 
 
+@pytest.mark.parametrize("path", ["/static/style.css", "/sign-in", "/nowhere"])
+def test_over_tls_every_answer_asks_browsers_to_stay_with_it(path, client, app_with):
+    behind = app_with(TRUST_PROXY="yes").test_client()
+    with client.get(path, base_url="https://localhost") as own, behind.get(path, headers=FORWARDED) as by_proxy:
+        for answer in (own, by_proxy):
+            assert answer.headers.getlist("Strict-Transport-Security") == ["max-age=31536000"]
+    with client.get(path) as plain, client.get(path, headers=FORWARDED) as not_believed:
+        for answer in (plain, not_believed):
+            assert "Strict-Transport-Security" not in answer.headers
+
+
 FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "time.example.org"}
 
 
