@@ -2,10 +2,13 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
+from installation import wait_for
 
 from app import passwords
+from app.queries import users
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -65,6 +68,20 @@ def test_of_two_who_want_a_name_at_once_one_has_it(app, migrated):
         statuses = sorted(pool.map(lambda browser: register(browser).status_code, browsers))
     assert statuses == [303, 409, 409, 409]
     assert people(migrated) == [("dora", "user")]
+
+
+@pytest.mark.parametrize("names", [("dora", "DORA"), ("DORA", "dora"), ("dora", "eve")])
+def test_names_that_differ_by_case_only_are_one_also_for_two_at_once(names, app, migrated):
+    """The second comes while the first is not committed yet, which no look at the table shows."""
+    first, second = names
+    with closing(migrated.connect()) as connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("BEGIN")
+        users.insert(cursor, first, "user")
+        answer = pool.submit(register, app.test_client(), second)
+        wait_for(lambda: answer.done() or migrated.query("SELECT FROM pg_locks WHERE NOT granted"))
+        cursor.execute("COMMIT")
+        assert answer.result().status_code == (303 if second == "eve" else 409)
+    assert people(migrated) == ([("dora", "user"), ("eve", "user")] if second == "eve" else [(first, "user")])
 
 
 def test_an_address_registers_a_few_an_hour(app, migrated):
