@@ -102,6 +102,11 @@ def test_an_address_registers_a_few_an_hour(app, migrated):
         ("do\nra", GOOD, "There are characters in it that cannot be seen"),
         ("dora", "short", "A password has at least 12 characters"),
         ("dora-the-explorer", "Dora-the-Explorer1", "This password is little more than the name"),
+        ("dora", "Password1234", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "dora-Passw0rd!", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "123456789012", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "Qwertyuiop12", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "TimeTracker2026", "This password is little more than the name or a word that is guessed first"),
     ],
 )
 def test_what_will_not_do_is_told_beside_the_field_and_the_name_is_kept(username, password, sentence, client, migrated):
