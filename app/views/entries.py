@@ -18,11 +18,12 @@ from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.forms.fields import word_of
 from app.queries import entry_pages, projects, tasks, time_entries, timer
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
-from app.queries.time_entries import Entry, Overlap
+from app.queries.time_entries import Deleted, Entry, Overlap
 from app.spans import Span, SpanError, comes_twice, shown, span_of, which
 
 blueprint = Blueprint("entries", __name__)
 
+DELETED_BY_ADMIN = "An administrator deleted this entry. Ask them to bring it back if it should be there."
 INVOICED = "This entry is on an invoice, so it stays as it is. Cancel the invoice first."
 LARGEST_ID = 2**31 - 1
 EPOCH = datetime(1970, 1, 1)
@@ -233,6 +234,8 @@ def save(entry_id: int) -> ResponseReturnValue:
     form = EntryForm(with_instead(request.form))
     gone = time_entries.deleted(db.cursor(), entry_id)
     if gone and _may_see(gone.user_id):
+        if not _may_restore(gone):
+            return _refusal(DELETED_BY_ADMIN)
         return _refusal("This entry was deleted meanwhile.", entry_id)
     entry = _visible(db.cursor(), entry_id)
     if time_entries.is_invoiced(db.cursor(), entry_id):
@@ -298,9 +301,9 @@ def delete(entry_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/entries/<int:entry_id>/restore")
 def restore(entry_id: int) -> ResponseReturnValue:
-    """Bring back an entry that was deleted. A second time does nothing."""
+    """Bring back an entry that was deleted: for who deleted it, and for administrators. A second time does nothing."""
     is_single = security.current_settings().single_active_timer
-    is_refused = False
+    is_refused, may_restore = False, True
     try:
         with db.change() as cursor:
             gone = time_entries.deleted(cursor, entry_id)
@@ -308,12 +311,16 @@ def restore(entry_id: int) -> ResponseReturnValue:
                 _visible(cursor, entry_id)
             elif not _may_see(gone.user_id):
                 abort(404)
+            elif not _may_restore(gone):
+                may_restore = False
             elif gone.is_running and is_single and gone.user_id and time_entries.one_runs(cursor, gone.user_id):
                 is_refused = True
             else:
                 time_entries.restore(cursor, entry_id)
     except ForeignKeyViolation:
         return _refusal("Its project or its user was deleted since, so it cannot come back.")
+    if not may_restore:
+        return _refusal(DELETED_BY_ADMIN)
     if is_refused:
         return _refusal("Another timer runs. Stop it first, then bring this one back.", entry_id)
     return navigation.back()
@@ -324,6 +331,11 @@ def restore(entry_id: int) -> ResponseReturnValue:
 
 def _may_see(user_id: int | None) -> bool:
     return security.viewer().is_admin or user_id == security.viewer().id
+
+
+def _may_restore(gone: Deleted) -> bool:
+    """Tell whether the viewer, who may see the entry, may undo its deletion. An administrator's stands."""
+    return security.viewer().is_admin or gone.deleted_by in (None, security.viewer().id)
 
 
 def _visible(cursor: Cursor, entry_id: int) -> Entry:

@@ -596,6 +596,22 @@ def test_an_edit_of_what_was_deleted_meanwhile_offers_to_bring_it_back(as_user, 
     assert answer.status_code == 409 and "Bring it back" in answer.text
 
 
+def test_what_an_administrator_deleted_only_administrators_bring_back(as_user, add, rows):
+    entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Call")
+    alice, carol = as_user("alice"), as_user("carol")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text)
+    carol.submit(f"/entries/{entry}/delete")
+    for path, sent in ((f"/entries/{entry}/restore", {}), (f"/entries/{entry}/edit", form)):
+        refused = alice.submit(path, sent)
+        assert refused.status_code == 409
+        assert "An administrator deleted this entry" in refused.text and "Bring it back" not in refused.text
+    assert alice.submit("/week/restore", {"entry": entry}).status_code == 404
+    assert alice.submit(f"/entries/{entry}/delete").status_code == 303
+    assert rows("id") == []
+    assert carol.submit(f"/entries/{entry}/restore").status_code == 303
+    assert rows("id") == [(entry,)]
+
+
 # --- What is not to be touched ---
 
 
