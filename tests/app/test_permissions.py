@@ -312,6 +312,8 @@ def outcome(answer: TestResponse) -> str:
     """Return what came of a request, in the words of the matrix."""
     if answer.status_code == 200:
         return "ok"
+    if answer.status_code == 401 and 'action="/sign-in"' in answer.text:
+        return "sign-in"
     if answer.status_code in (302, 303):
         return "sign-in" if answer.location.partition("?")[0] == "/sign-in" else "on"
     return str(answer.status_code)
