@@ -45,14 +45,22 @@ def _log_exception(app: Flask, exception: Any) -> None:
 
 
 def page(error: HTTPException, sent: Typed | None = None, advice: str | None = None) -> Response:
-    """Return the page of an error, with other advice than its usual one, and with what was sent, to send it again."""
+    """Return the page of an error, with other advice than its usual one, and with what was sent, to send it again.
+
+    Where sending it again would be of no use, what was typed is there to be copied.
+    """
+    lost = None
     if error.code == 413:  # the form cannot be read, so the page does without what looks into it
         g.is_failing = True
+    elif sent is None and error.code != 400:  # which is also what another site sent, or nobody can read
+        lost = typed.of_request()
     if request.url_rule is None:
         _recognise()
     response = error.get_response()
     advice = advice or ADVICE.get(error.code, error.description)
-    response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice, typed=sent))
+    response.set_data(
+        render_template("error.html", status=error.code, name=error.name, advice=advice, typed=sent, lost=lost)
+    )
     return response
 
 

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers
+from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers, typed
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.forms.fields import word_of
 from app.queries import entry_pages, projects, tasks, time_entries, timer
@@ -491,9 +491,10 @@ def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> 
 
 
 def _refusal(sentence: str, restorable: int | None = None) -> ResponseReturnValue:
-    """Return the answer 409, with a button where the entry can be brought back."""
+    """Return the answer 409, with what was typed, and a button where the entry can be brought back."""
     template = "entries/_refusal.html" if _is_part() else "entries/refusal.html"
-    return render_template(template, sentence=sentence, restorable=restorable, next=_next()), 409
+    lost = typed.of_request()
+    return render_template(template, sentence=sentence, restorable=restorable, next=_next(), lost=lost), 409
 
 
 def _is_part() -> bool:

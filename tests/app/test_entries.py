@@ -596,6 +596,19 @@ def test_an_edit_of_what_was_deleted_meanwhile_offers_to_bring_it_back(as_user, 
     assert answer.status_code == 409 and "Bring it back" in answer.text
 
 
+@pytest.mark.parametrize("part", [{}, {"X-Part": "form"}])
+def test_what_was_typed_into_an_entry_that_is_closed_meanwhile_can_be_copied(as_user, add, migrated, part):
+    deleted = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Call")
+    invoiced = add("alice", "2026-03-11 10:00", "2026-03-11 11:00", notes="Billed")
+    alice = as_user("alice")
+    forms = {entry: form_of(alice.get(f"/entries/{entry}/edit").text) for entry in (deleted, invoiced)}
+    alice.submit(f"/entries/{deleted}/delete")
+    migrated.execute(INVOICE, str(invoiced))
+    for entry, form in forms.items():
+        answer = alice.submit(f"/entries/{entry}/edit", form | {"notes": "A long <story>"}, headers=part)
+        assert answer.status_code == 409 and "<dd>A long &lt;story&gt;</dd>" in answer.text
+
+
 def test_what_an_administrator_deleted_only_administrators_bring_back(as_user, add, rows):
     entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Call")
     alice, carol = as_user("alice"), as_user("carol")
