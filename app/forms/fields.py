@@ -36,6 +36,8 @@ class ParsedField(StringField):
     def process_formdata(self, valuelist: list[str]) -> None:
         text = valuelist[0].strip() if valuelist else ""
         self.data = None
+        if not text:
+            self.raw_data = []  # blanks are nothing, to the validators too
         if self.object_data is not None and text == self.written(self.object_data):
             self.data = self.object_data
         elif text:

@@ -366,6 +366,19 @@ def test_what_is_wrong_is_told_beside_the_field_and_the_input_is_kept(as_user, r
     assert rows("id") == []
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", "\r\n"])
+def test_a_field_of_blanks_is_an_empty_one(as_user, add, rows, blank):
+    entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Call")
+    alice = as_user("alice")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text)
+    for path, sent in (("/entries", TYPED), (f"/entries/{entry}/edit", form)):
+        answer = alice.submit(path, sent | {"start": blank})
+        assert answer.status_code == 422 and "Give the time of the start." in text_of(answer.text)
+        answer = alice.submit(path, sent | {"end": blank, "duration": blank})
+        assert answer.status_code == 422 and "Give an end or a duration." in text_of(answer.text)
+    assert rows("id") == [(entry,)]
+
+
 def test_the_ends_of_lines_are_kept_as_one_character_and_count_as_one(as_user, rows):
     notes = "\r\n".join(["x"] * 5_000)
     alice = as_user("alice")
