@@ -375,6 +375,22 @@ def test_what_is_no_text_where_text_is_expected_is_answered(stage):
     assert not wrong, "\n".join(wrong)
 
 
+def test_whatever_stands_in_one_field_of_a_form_is_answered(stage):
+    """Blanks are something to some validators and nothing to others; the rest no keyboard types."""
+    wrong = []
+    for case in CASES:
+        name = "alice" if case.startswith("POST /timer") else "carol"
+        fields = list(stage.form(case)) if case.startswith("POST") else []
+        for field in [*fields, "next", "token", "zone"] if fields else []:
+            for value in (" ", "\0", "²"):
+                form = {key: text for key, text in stage.form(case).items() if isinstance(text, str | int)}
+                status = stage.browser(name).submit(stage.address(case), form | {field: value}).status_code
+                if status >= 500:
+                    wrong.append(f"{case}, {field}={value[:5]!r}: {status}")
+        stage.rows.put_back()
+    assert not wrong, "\n".join(wrong)
+
+
 def test_what_changes_something_refuses_get(stage):
     wrong = []
     for case in CASES:
