@@ -49,7 +49,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     )
     db.init_app(app, db.Database(configuration.conninfo))
     app.extensions["readiness"] = Readiness()
-    for part in (metrics, errors, formats, headers, navigation, security, analytics, static_files):
+    for part in (metrics, errors, formats, headers, static_files, navigation, security, analytics):
         part.init_app(app)
     for area in AREAS:
         app.register_blueprint(area.blueprint)

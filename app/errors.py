@@ -1,15 +1,15 @@
 """Pages for what goes wrong: what happened and what to do, never how it looks inside."""
 
 from functools import partial
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
 import psycopg2
-from flask import Flask, Response, g, render_template, request, url_for
+from flask import Flask, Response, g, render_template, request
 from psycopg2.errors import CharacterNotInRepertoire, UntranslatableCharacter
 from werkzeug.exceptions import HTTPException, ServiceUnavailable, UnprocessableEntity
 
-from app import db, security
+from app import db, security, typed
+from app.typed import Typed
 from startup import log
 
 ADVICE = {
@@ -24,9 +24,6 @@ ADVICE = {
     503: "The database cannot be reached. Try again in a moment; this page comes back as soon as it does.",
 }
 
-# Fields that forms fill in by themselves, as they do those that begin with was-.
-UNTYPED = frozenset(["activity", "billable_default", "entry", "next", "then", "token", "version", "zone"])
-
 # No form of ours is larger; more is refused before it is read. The largest upload, and what a form adds to it.
 LARGEST_REQUEST = 3 * 1024 * 1024
 
@@ -35,7 +32,7 @@ def init_app(app: Flask) -> None:
     """Answer errors with a page in the look of the others, also where too much was sent."""
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
     app.log_exception = partial(_log_exception, app)
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, page)
     app.register_error_handler(db.DatabaseAwayError, _database_away)
     app.register_error_handler(psycopg2.Error, _database_error)
     for error in (UntranslatableCharacter, CharacterNotInRepertoire):
@@ -47,41 +44,23 @@ def _log_exception(app: Flask, exception: Any) -> None:
     app.logger.error(f"{request.method} of {request.endpoint} broke", exc_info=exception)
 
 
-class Typed(NamedTuple):
-    """A form that could not be taken, to be sent again as it was: what was typed is not lost with the database."""
+def page(error: HTTPException, sent: Typed | None = None, advice: str | None = None) -> Response:
+    """Return the page of an error, with other advice than its usual one, and with what was sent, to send it again.
 
-    address: str
-    fields: list[tuple[str, str]]
-    secrets: list[str]  # names of fields that have to be typed again: a page shows no password
-    files: list[str]
-    refused: list[tuple[str, str]]  # fields that have to be typed in another way
-
-    @property
-    def shown(self) -> list[tuple[str, str]]:
-        """What somebody typed, without what only the form itself knows, under names that can be read."""
-        return [(self.label(name), value) for name, value in self.fields if _is_typed(name, value)]
-
-    def label(self, name: str) -> str:
-        return name.replace("_", " ").replace("-", " ").capitalize()
-
-    def without_other_than_ascii(self) -> "Typed":
-        """Return it with those fields refused that may have a character which an encoding lacks."""
-        refused = [field for field in self.fields if _is_typed(*field) and not field[1].isascii()]
-        return self._replace(fields=[field for field in self.fields if field not in refused], refused=refused)
-
-
-def _is_typed(name: str, value: str) -> bool:
-    return bool(value.strip()) and name not in UNTYPED and not name.startswith("was-")
-
-
-def _http_error(error: HTTPException, typed: Typed | None = None) -> Response:
+    Where sending it again would be of no use, what was typed is there to be copied.
+    """
+    lost = None
     if error.code == 413:  # the form cannot be read, so the page does without what looks into it
         g.is_failing = True
+    elif sent is None and error.code != 400:  # which is also what another site sent, or nobody can read
+        lost = typed.of_request()
     if request.url_rule is None:
         _recognise()
     response = error.get_response()
-    advice = ADVICE.get(error.code, error.description)
-    response.set_data(render_template("error.html", status=error.code, name=error.name, advice=advice, typed=typed))
+    advice = advice or ADVICE.get(error.code, error.description)
+    response.set_data(
+        render_template("error.html", status=error.code, name=error.name, advice=advice, typed=sent, lost=lost)
+    )
     return response
 
 
@@ -93,34 +72,16 @@ def _recognise() -> None:
         g.is_failing = True
 
 
-def _typed() -> Typed | None:
-    """Return the form of this request; None where it is none, or nobody typed anything."""
-    if request.method != "POST" or request.endpoint is None:
-        return None
-    fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
-    secret = [name for name, _ in fields if "password" in name or name == "repeated"]
-    # The address is made from what the request was taken for: one such as //elsewhere/ would lead there.
-    query = urlencode(list(request.args.items(multi=True)))
-    address = url_for(request.endpoint, **(request.view_args or {}))
-    return Typed(
-        f"{address}?{query}" if query else address,
-        [(name, value) for name, value in fields if name not in secret],
-        secret,
-        list(request.files),
-        [],
-    )
-
-
 def _unknown_character(error: psycopg2.DataError) -> Response:
     """Somebody typed what the encoding of the database does not have, such as an emoji where it is LATIN1."""
-    typed = _typed()
-    return _http_error(UnprocessableEntity(), typed and typed.without_other_than_ascii())
+    sent = typed.of_request()
+    return page(UnprocessableEntity(), sent and sent.without_other_than_ascii())
 
 
 def _database_away(error: db.DatabaseAwayError) -> Response:
     log.warning(f"Answered 503: {error}")
     g.is_failing = True
-    return _http_error(ServiceUnavailable(retry_after=5), _typed())
+    return page(ServiceUnavailable(retry_after=5), typed.of_request())
 
 
 def _database_error(error: psycopg2.Error) -> Response:

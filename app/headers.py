@@ -12,6 +12,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+# Over TLS, of Gunicorn's own or as a proxy says that TRUST_PROXY believes.
+HEADERS_OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+
 # For a picture that carries its own style, which nothing else in it can use.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -22,8 +25,6 @@ def init_app(app: Flask) -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
+    for name, value in (HEADERS | (HEADERS_OVER_TLS if request.is_secure else {})).items():
         response.headers.setdefault(name, value)
-    if request.is_secure:  # by TLS of Gunicorn's own, or as a proxy says that TRUST_PROXY believes
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

@@ -27,6 +27,11 @@ from startup import log
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+
+class SignedOutError(Exception):
+    """A form was sent by somebody who is not signed in, or no longer. The answer keeps what was typed."""
+
+
 # How often the use of a session is noted.
 TOUCH_AFTER = timedelta(minutes=1)
 
@@ -148,6 +153,7 @@ def begin_session(cursor: db.Cursor, user_id: int) -> Viewer | None:
 def sign_in(viewer: Viewer) -> None:
     """Let the browser carry the session from now on. What it carried before it signed in is forgotten."""
     session.clear()
+    g.pop("csrf_token", None)  # of the session before, for the page of this very request
     session.permanent = True
     login_user(viewer)
 
@@ -246,13 +252,19 @@ def _admit() -> ResponseReturnValue | None:
     if not is_signed_in():
         if "X-Part" in request.headers:  # a script asks, which keeps what was typed
             abort(401)
-        if request.method != "GET":
-            return redirect(url_for("sign_in.page"), 303)
+        if request.method == "POST":
+            raise SignedOutError
         here = request.full_path.rstrip("?")
         return redirect(url_for("sign_in.page", next=here if here != "/" else None))
     if getattr(view, "is_for_admins", False) and not viewer().is_admin:
         abort(403)
     return None
+
+
+def may_enter() -> bool:
+    """Tell whether the view of this request can be had without signing in first."""
+    view = current_app.view_functions[request.endpoint]
+    return getattr(view, "is_public", False) or is_signed_in() or name_by_proxy() is not None
 
 
 def _enter_as(name: str) -> ResponseReturnValue | None:

@@ -8,15 +8,29 @@ from typing import Any
 from flask import Flask
 from whitenoise import WhiteNoise
 
-from app.headers import HEADERS
+from app.headers import HEADERS, HEADERS_OVER_TLS
 
 A_YEAR = 365 * 24 * 60 * 60
+
+
+class StaticFiles(WhiteNoise):
+    """Adds the headers that depend on the request, and so are not kept with the file."""
+
+    @staticmethod
+    def serve(static_file: Any, environ: dict[str, Any], start_response: Any) -> Any:
+        more = list(HEADERS_OVER_TLS.items()) if environ["wsgi.url_scheme"] == "https" else []
+
+        def start(status: str, headers: list[tuple[str, str]]) -> Any:
+            return start_response(status, headers + more)
+
+        return WhiteNoise.serve(static_file, environ, start)
 
 
 def init_app(app: Flask) -> None:
     """Serve the static folder, and let `url_for('static', ...)` carry the version of the file.
 
-    A compressed copy beside a file (style.css.gz, which the image's build makes) is sent to who takes it.
+    It comes before `security`, which puts around it what tells the scheme behind a proxy. A compressed copy beside a
+    file (style.css.gz, which the image's build makes) is sent to who takes it.
     """
     folder = Path(app.static_folder or "")
 
@@ -29,7 +43,7 @@ def init_app(app: Flask) -> None:
         if endpoint == "static":
             values.setdefault("v", version(values["filename"]))
 
-    app.wsgi_app = WhiteNoise(
+    app.wsgi_app = StaticFiles(
         app.wsgi_app,
         root=folder,
         prefix="static/",

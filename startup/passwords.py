@@ -6,6 +6,13 @@ import unicodedata
 SHORTEST = 12
 LONGEST = 1000  # so that nobody can keep the hash busy with megabytes
 
+# What the worst passwords are made of. No list of leaked ones: few of them have twelve characters.
+GUESSED_FIRST = (
+    "administrator", "timetracker", "qwertyuiop", "qwertzuiop", "asdfghjkl", "password", "passw0rd", "p@ssword",
+    "p@ssw0rd", "passwort", "changeme", "iloveyou", "welcome", "letmein", "qwerty", "qwertz", "abcdef",
+    "secret", "admin",
+)  # fmt: skip
+
 
 def problem_with(password: str, username: str) -> str | None:
     """Return the sentence that says what is wrong with a new password of this user, or None."""
@@ -16,8 +23,10 @@ def problem_with(password: str, username: str) -> str | None:
         return f"A password has at most {LONGEST} characters."
     if len(set(known)) < 4:
         return "This password repeats so few characters that it is soon guessed."
-    if name and not known.replace(name, "").strip("0123456789 .,-_!?"):
-        return "This password is little more than the name, which is what is guessed first."
+    for word in sorted({name, *GUESSED_FIRST} - {""}, key=len, reverse=True):
+        known = known.replace(word, "")
+    if not known.strip("0123456789 .,-_!?"):
+        return "This password is little more than the name or a word that is guessed first, or than digits."
     return None
 
 

@@ -19,7 +19,11 @@ FIRST, SECOND = "first", "second"
 
 
 class ParsedField(StringField):
-    """A field whose text is parsed into `data`; None when it is empty. What was typed is kept beside an error."""
+    """A field whose text is parsed into `data`; None when it is empty. What was typed is kept beside an error.
+
+    Where the form is given what there is, text that was left as that is shown means it, also where it is finer than
+    the text, or none that could be typed.
+    """
 
     def parse(self, text: str) -> Any:
         """Return what `text` means. Raises ValueError with a sentence."""
@@ -32,7 +36,11 @@ class ParsedField(StringField):
     def process_formdata(self, valuelist: list[str]) -> None:
         text = valuelist[0].strip() if valuelist else ""
         self.data = None
-        if text:
+        if not text:
+            self.raw_data = []  # blanks are nothing, to the validators too
+        if self.object_data is not None and text == self.written(self.object_data):
+            self.data = self.object_data
+        elif text:
             self.data = self.parse(text)
 
     def _value(self) -> str:

@@ -32,7 +32,9 @@ class RateField(ParsedField):
         return Decimal(text.replace(",", "."))
 
     def written(self, data: Decimal) -> str:
-        return f"{data:.2f}"
+        """To the cent, and to the last of further decimals, which an old database may have."""
+        whole, _, decimals = f"{data:f}".partition(".")
+        return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 class ProjectForm(SentForm):

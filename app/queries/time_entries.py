@@ -134,15 +134,18 @@ def delete(cursor: Cursor, entry_id: int, by: int) -> None:
 
 
 class Deleted(NamedTuple):
-    """What is known of an entry that was deleted."""
+    """What is known of an entry that was deleted: of whom it was, who deleted it, and whether it ran."""
 
     user_id: int | None
+    deleted_by: int | None
     is_running: bool
 
 
 def deleted(cursor: Cursor, entry_id: int) -> Deleted | None:
-    """Return of whom the deleted entry was, and whether it ran; None where none of that id was deleted."""
-    cursor.execute("SELECT user_id, entry ->> 'end_time' IS NULL FROM deleted_time_entries WHERE id = %s", (entry_id,))
+    """Return what is known of the deleted entry; None where none of that id was deleted."""
+    cursor.execute(
+        "SELECT user_id, deleted_by, entry ->> 'end_time' IS NULL FROM deleted_time_entries WHERE id = %s", (entry_id,)
+    )
     row = cursor.fetchone()
     return Deleted(*row) if row else None
 

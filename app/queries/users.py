@@ -8,6 +8,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from app.queries import sessions
 
+# The class of the advisory locks of names; sign_in_failures has 1 and 2.
+NAMES = 3
+
 
 class Account(NamedTuple):
     """A user as the sign-in sees them; `password_hash` is None for who never set a password."""
@@ -55,6 +58,7 @@ def holder_of(cursor: Cursor, username: str, except_id: int | None = None) -> in
 
 def insert(cursor: Cursor, username: str, role: str) -> int:
     """Make a user and return the id. Raises NameTakenError; the transaction is of no use then."""
+    _hold_name(cursor, username)
     if holder_of(cursor, username) is not None:
         raise NameTakenError
     try:
@@ -66,6 +70,7 @@ def insert(cursor: Cursor, username: str, role: str) -> int:
 
 def rename(cursor: Cursor, user_id: int, username: str) -> None:
     """Give the user another name. Raises NameTakenError; the transaction is of no use then."""
+    _hold_name(cursor, username)
     if holder_of(cursor, username, except_id=user_id) is not None:
         raise NameTakenError
     try:
@@ -117,6 +122,14 @@ def note_sign_in(cursor: Cursor, user_id: int, now: datetime) -> None:
         """,
         {"user": user_id, "now": now},
     )
+
+
+def _hold_name(cursor: Cursor, username: str) -> None:
+    """Let one transaction at a time give that name to somebody, however it is spelled.
+
+    The unique key tells spellings apart: an old database may have users who differ by nothing else.
+    """
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(lower(btrim(%s))))", (NAMES, username))
 
 
 def _keep_hash(cursor: Cursor, user_id: int, password_hash: str, now: datetime) -> None:

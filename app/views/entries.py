@@ -13,16 +13,17 @@ from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers
+from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers, typed
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.forms.fields import word_of
 from app.queries import entry_pages, people, projects, tasks, time_entries, timer
 from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
-from app.queries.time_entries import Entry, Overlap
+from app.queries.time_entries import Deleted, Entry, Overlap
 from app.spans import Span, SpanError, comes_twice, shown, span_of, which
 
 blueprint = Blueprint("entries", __name__)
 
+DELETED_BY_ADMIN = "An administrator deleted this entry. Ask them to bring it back if it should be there."
 INVOICED = "This entry is on an invoice, so it stays as it is. Cancel the invoice first."
 LARGEST_ID = 2**31 - 1
 EPOCH = datetime(1970, 1, 1)
@@ -226,6 +227,8 @@ def save(entry_id: int) -> ResponseReturnValue:
     form = EntryForm(with_instead(request.form))
     gone = time_entries.deleted(db.cursor(), entry_id)
     if gone and _may_see(gone.user_id):
+        if not _may_restore(gone):
+            return _refusal(DELETED_BY_ADMIN)
         return _refusal("This entry was deleted meanwhile.", entry_id)
     entry = _visible(db.cursor(), entry_id)
     if time_entries.is_invoiced(db.cursor(), entry_id):
@@ -291,9 +294,9 @@ def delete(entry_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/entries/<int:entry_id>/restore")
 def restore(entry_id: int) -> ResponseReturnValue:
-    """Bring back an entry that was deleted. A second time does nothing."""
+    """Bring back an entry that was deleted: for who deleted it, and for administrators. A second time does nothing."""
     is_single = security.current_settings().single_active_timer
-    is_refused = False
+    is_refused, may_restore = False, True
     try:
         with db.change() as cursor:
             gone = time_entries.deleted(cursor, entry_id)
@@ -301,12 +304,16 @@ def restore(entry_id: int) -> ResponseReturnValue:
                 _visible(cursor, entry_id)
             elif not _may_see(gone.user_id):
                 abort(404)
+            elif not _may_restore(gone):
+                may_restore = False
             elif gone.is_running and is_single and gone.user_id and time_entries.one_runs(cursor, gone.user_id):
                 is_refused = True
             else:
                 time_entries.restore(cursor, entry_id)
     except ForeignKeyViolation:
         return _refusal("Its project or its user was deleted since, so it cannot come back.")
+    if not may_restore:
+        return _refusal(DELETED_BY_ADMIN)
     if is_refused:
         return _refusal("Another timer runs. Stop it first, then bring this one back.", entry_id)
     return navigation.back()
@@ -317,6 +324,11 @@ def restore(entry_id: int) -> ResponseReturnValue:
 
 def _may_see(user_id: int | None) -> bool:
     return security.viewer().is_admin or user_id == security.viewer().id
+
+
+def _may_restore(gone: Deleted) -> bool:
+    """Tell whether the viewer, who may see the entry, may undo its deletion. An administrator's stands."""
+    return security.viewer().is_admin or gone.deleted_by in (None, security.viewer().id)
 
 
 def _visible(cursor: Cursor, entry_id: int) -> Entry:
@@ -472,9 +484,10 @@ def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> 
 
 
 def _refusal(sentence: str, restorable: int | None = None) -> ResponseReturnValue:
-    """Return the answer 409, with a button where the entry can be brought back."""
+    """Return the answer 409, with what was typed, and a button where the entry can be brought back."""
     template = "entries/_refusal.html" if _is_part() else "entries/refusal.html"
-    return render_template(template, sentence=sentence, restorable=restorable, next=_next()), 409
+    lost = typed.of_request()
+    return render_template(template, sentence=sentence, restorable=restorable, next=_next(), lost=lost), 409
 
 
 def _is_part() -> bool:

@@ -184,7 +184,7 @@ def edit(project_id: int) -> str:
 def save(project_id: int) -> ResponseReturnValue:
     """Change a project, unless somebody else did since the form was opened: then ask first."""
     found = projects.get(db.cursor(), project_id) or abort(404)
-    form = ProjectForm()
+    form = ProjectForm(data={"hourly_rate": found.hourly_rate})
     form.keep_status(found.status)
     if not form.validate():
         return _form_page(form, found), 422

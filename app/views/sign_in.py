@@ -1,13 +1,25 @@
 """Signing in and out, registering, and the links of invitations."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+import psycopg2
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
 
-from app import db, passwords, security, throttling
+from app import db, errors, passwords, security, throttling, typed
 from app.forms.sign_in import NewPasswordForm, RegisterForm, SignInForm
 from app.queries import invitations, sign_in_failures, users
+from app.typed import Typed
+
+STILL_THERE = "What you typed before is still here. Look at it, and send it again."
+OTHER_SESSION = (
+    "You signed in anew since this form was opened, or it was open for too long. Look at it, and send it again."
+)
+
+Form = TypeVar("Form", SignInForm, RegisterForm)
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -32,7 +44,7 @@ def enter() -> ResponseReturnValue:
     with db.change() as cursor:
         allowed_at = sign_in_failures.begin_attempt(cursor, name, source, security.now())
     if allowed_at is not None:
-        return _too_soon("sign_in/page.html", form, allowed_at)
+        return _too_soon(_page, form, allowed_at)
     account = users.account(db.cursor(), name)
     # Each of these takes as long, and is answered alike: no such user, no password yet, deactivated, a wrong password.
     is_right = passwords.is_right(form.password.data, account.password_hash if account else None)
@@ -53,7 +65,36 @@ def enter() -> ResponseReturnValue:
         form.password.errors = ["Name and password do not go together."]
         return _page(form), 422
     security.sign_in(viewer)
+    if kept := _kept():
+        return render_template("error.html", name="You are signed in again", advice=STILL_THERE, typed=kept)
     return redirect(security.safe_next(request.args.get("next")), 303)
+
+
+@blueprint.app_errorhandler(security.SignedOutError)
+def keep_what_was_typed(error: security.SignedOutError) -> ResponseReturnValue:
+    """Ask who sent a form to sign in, after which it can be sent again."""
+    sent = typed.of_request()
+    if sent is None or not sent.shown:
+        return redirect(url_for("sign_in.page"), 303)
+    return _page(SignInForm(formdata=None), sent), 401
+
+
+@blueprint.app_errorhandler(CSRFError)
+def refuse_without_token(error: CSRFError) -> ResponseReturnValue:
+    """Refuse a form without the token of this session; one of a page of ours can be sent again with it.
+
+    A session that ended takes its token along, and a new one has another. Only the browser itself says where a form
+    came from, by the header Origin.
+    """
+    is_ours = request.headers.get("Origin") == request.host_url.rstrip("/")
+    if not is_ours or "X-Part" in request.headers or request.url_rule is None:
+        return errors.page(error)
+    try:
+        if not security.may_enter():
+            return keep_what_was_typed(security.SignedOutError())
+    except (db.DatabaseAwayError, psycopg2.Error):
+        g.is_failing = True
+    return errors.page(error, typed.of_request(), OTHER_SESSION)
 
 
 @blueprint.post("/sign-out")
@@ -73,7 +114,7 @@ def register_page() -> ResponseReturnValue:
         abort(404)
     if security.is_signed_in():
         return redirect(url_for("entries.page"))
-    return render_template("sign_in/register.html", form=RegisterForm())
+    return _register_page(RegisterForm())
 
 
 @blueprint.post("/register")
@@ -84,13 +125,13 @@ def register() -> ResponseReturnValue:
         abort(404)
     form = RegisterForm()
     if not form.validate():
-        return render_template("sign_in/register.html", form=form), 422
+        return _register_page(form), 422
     source = throttling.source_of(request.remote_addr)
     with db.change() as cursor:
         # Every registration counts as an attempt at no name: whether a name is taken is told a few times an hour.
         allowed_at = sign_in_failures.begin_attempt(cursor, None, source, security.now())
     if allowed_at is not None:
-        return _too_soon("sign_in/register.html", form, allowed_at)
+        return _too_soon(_register_page, form, allowed_at)
     password_hash = passwords.hash_of(form.password.data)  # before it is known whether the name is free
     try:
         with db.change() as cursor:
@@ -99,7 +140,7 @@ def register() -> ResponseReturnValue:
             viewer = security.begin_session(cursor, user_id)
     except users.NameTakenError:
         form.username.errors = ["This name is taken; choose another, or sign in if it is yours."]
-        return render_template("sign_in/register.html", form=form), 409
+        return _register_page(form), 409
     security.sign_in(viewer)
     return redirect(url_for("entries.page"), 303)
 
@@ -137,15 +178,24 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     return redirect(url_for("entries.page"), 303)
 
 
-def _page(form: SignInForm) -> str:
+def _page(form: SignInForm, kept: Typed | None = None) -> str:
     can_register = security.current_settings().allow_self_register
-    return render_template("sign_in/page.html", form=form, can_register=can_register)
+    return render_template("sign_in/page.html", form=form, can_register=can_register, kept=kept or _kept())
 
 
-def _too_soon(template: str, form: SignInForm | RegisterForm, allowed_at: datetime) -> ResponseReturnValue:
+def _kept() -> Typed | None:
+    """Return what was typed into another form before it was asked who sent it."""
+    return typed.unsealed(request.form.get("kept", ""))
+
+
+def _register_page(form: RegisterForm) -> str:
+    return render_template("sign_in/register.html", form=form)
+
+
+def _too_soon(page: Callable[[Form], str], form: Form, allowed_at: datetime) -> ResponseReturnValue:
     sentence, headers = throttling.too_soon(allowed_at - security.now())
     form.password.errors = [sentence]
-    return render_template(template, form=form), 429, headers
+    return page(form), 429, headers
 
 
 def _no_invitation(invitation: invitations.Invitation | None) -> ResponseReturnValue:

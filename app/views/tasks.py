@@ -164,7 +164,7 @@ def edit(task_id: int) -> str:
 def save(task_id: int) -> ResponseReturnValue:
     """Change a task, unless somebody else did since the form was opened: then ask first."""
     found = tasks.get(db.cursor(), task_id) or abort(404)
-    form = TaskForm()
+    form = TaskForm(data={"estimated_hours": found.estimated_hours})
     _offer(form, found)
     if not form.validate():
         return _form_page(form, found), 422

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, overlaps, security, spans, timekeeping, timers
+from app import db, formats, navigation, overlaps, security, spans, timekeeping, timers, typed
 from app.forms.timer import (
     KEEP,
     KEEP_ALL,
@@ -446,6 +446,7 @@ def _page(heading: str, sentence: str = "", **page: Any) -> str:
         shown = shown._replace(form=None)
     return render_template(
         "timer/page.html", heading=heading, sentence=sentence, timer_bar=shown, keep=keep, next=_come_back(),
+        lost=typed.of_request(),
         **{"form": None, "asked": None, "edited": None, "waiting": None, **page},
     )  # fmt: skip
 

@@ -100,7 +100,12 @@ def restore() -> ResponseReturnValue:
         try:
             with db.change() as cursor:
                 gone = time_entries.deleted(cursor, entry_id)
-                if gone and (gone.user_id != security.viewer().id or gone.is_running):  # no cell deletes these
+                # No cell deletes what is somebody else's or runs, nor is this the undo of who deleted it elsewhere.
+                if gone and (
+                    gone.user_id != security.viewer().id
+                    or gone.deleted_by not in (None, security.viewer().id)
+                    or gone.is_running
+                ):
                     abort(404)
                 time_entries.restore(cursor, entry_id)
         except ForeignKeyViolation:

@@ -365,6 +365,19 @@ def test_what_is_wrong_is_told_beside_the_field_and_the_input_is_kept(as_user, r
     assert rows("id") == []
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", "\r\n"])
+def test_a_field_of_blanks_is_an_empty_one(as_user, add, rows, blank):
+    entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Call")
+    alice = as_user("alice")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text)
+    for path, sent in (("/entries", TYPED), (f"/entries/{entry}/edit", form)):
+        answer = alice.submit(path, sent | {"start": blank})
+        assert answer.status_code == 422 and "Give the time of the start." in text_of(answer.text)
+        answer = alice.submit(path, sent | {"end": blank, "duration": blank})
+        assert answer.status_code == 422 and "Give an end or a duration." in text_of(answer.text)
+    assert rows("id") == [(entry,)]
+
+
 def test_the_ends_of_lines_are_kept_as_one_character_and_count_as_one(as_user, rows):
     notes = "\r\n".join(["x"] * 5_000)
     alice = as_user("alice")
@@ -595,6 +608,35 @@ def test_an_edit_of_what_was_deleted_meanwhile_offers_to_bring_it_back(as_user, 
     alice.submit(f"/entries/{entry}/delete")
     answer = alice.submit(f"/entries/{entry}/edit", form)
     assert answer.status_code == 409 and "Bring it back" in answer.text
+
+
+@pytest.mark.parametrize("part", [{}, {"X-Part": "form"}])
+def test_what_was_typed_into_an_entry_that_is_closed_meanwhile_can_be_copied(as_user, add, migrated, part):
+    deleted = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Call")
+    invoiced = add("alice", "2026-03-11 10:00", "2026-03-11 11:00", notes="Billed")
+    alice = as_user("alice")
+    forms = {entry: form_of(alice.get(f"/entries/{entry}/edit").text) for entry in (deleted, invoiced)}
+    alice.submit(f"/entries/{deleted}/delete")
+    migrated.execute(INVOICE, str(invoiced))
+    for entry, form in forms.items():
+        answer = alice.submit(f"/entries/{entry}/edit", form | {"notes": "A long <story>"}, headers=part)
+        assert answer.status_code == 409 and "<dd>A long &lt;story&gt;</dd>" in answer.text
+
+
+def test_what_an_administrator_deleted_only_administrators_bring_back(as_user, add, rows):
+    entry = add("alice", "2026-03-11 08:00", "2026-03-11 09:00", notes="Call")
+    alice, carol = as_user("alice"), as_user("carol")
+    form = form_of(alice.get(f"/entries/{entry}/edit").text)
+    carol.submit(f"/entries/{entry}/delete")
+    for path, sent in ((f"/entries/{entry}/restore", {}), (f"/entries/{entry}/edit", form)):
+        refused = alice.submit(path, sent)
+        assert refused.status_code == 409
+        assert "An administrator deleted this entry" in refused.text and "Bring it back" not in refused.text
+    assert alice.submit("/week/restore", {"entry": entry}).status_code == 404
+    assert alice.submit(f"/entries/{entry}/delete").status_code == 303
+    assert rows("id") == []
+    assert carol.submit(f"/entries/{entry}/restore").status_code == 303
+    assert rows("id") == [(entry,)]
 
 
 # --- What is not to be touched ---

@@ -312,6 +312,8 @@ def outcome(answer: TestResponse) -> str:
     """Return what came of a request, in the words of the matrix."""
     if answer.status_code == 200:
         return "ok"
+    if answer.status_code == 401 and 'action="/sign-in"' in answer.text:
+        return "sign-in"
     if answer.status_code in (302, 303):
         return "sign-in" if answer.location.partition("?")[0] == "/sign-in" else "on"
     return str(answer.status_code)
@@ -370,6 +372,22 @@ def test_what_is_no_text_where_text_is_expected_is_answered(stage):
             token = {"X-CSRFToken": browser.csrf_token()}
             answers.append(browser.post(stage.address(case), json=[1], headers=token))
             wrong += [f"{case} as {name}: {answer.status_code}" for answer in answers if answer.status_code >= 500]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_whatever_stands_in_one_field_of_a_form_is_answered(stage):
+    """Blanks are something to some validators and nothing to others; the rest no keyboard types."""
+    wrong = []
+    for case in CASES:
+        name = "alice" if case.startswith("POST /timer") else "carol"
+        fields = list(stage.form(case)) if case.startswith("POST") else []
+        for field in [*fields, "next", "token", "zone"] if fields else []:
+            for value in (" ", "\0", "²"):
+                form = {key: text for key, text in stage.form(case).items() if isinstance(text, str | int)}
+                status = stage.browser(name).submit(stage.address(case), form | {field: value}).status_code
+                if status >= 500:
+                    wrong.append(f"{case}, {field}={value[:5]!r}: {status}")
+        stage.rows.put_back()
     assert not wrong, "\n".join(wrong)
 
 

@@ -304,6 +304,23 @@ def test_an_edit_is_written_and_keeps_a_status_of_an_old_database(as_user, migra
     ]
 
 
+@pytest.mark.parametrize("kept", ["80.125", "80.1200", "-5", "123456789012.5", "0.004"])
+def test_a_rate_of_an_old_database_stays_as_it_is_until_somebody_types_another(as_user, migrated, shop, kept):
+    migrated.execute("ALTER TABLE projects ALTER hourly_rate TYPE numeric")
+    migrated.execute("UPDATE projects SET hourly_rate = %s::numeric", kept)
+    carol = as_user("carol")
+    page = carol.get("/projects/20/edit").text
+    shown = re.search(r'name="hourly_rate"[^>]* value="([^"]*)"', page)[1]
+    data = {**GOOD, "hourly_rate": shown, "name": "Renamed", "version": version_on(page)}
+    assert carol.submit("/projects/20/edit", data).status_code == 303
+    name_and_rate = "SELECT name, hourly_rate::text FROM projects WHERE id = 20"
+    assert migrated.query(name_and_rate) == [("Renamed", kept)]
+    page = carol.get("/projects/20/edit").text
+    carol.submit("/projects/20/edit", {**GOOD, "hourly_rate": "90", "version": version_on(page)})
+    assert migrated.query(name_and_rate) == [("Site", "90")]
+    assert carol.submit("/projects/new", {**GOOD, "hourly_rate": "80.125"}).status_code == 422
+
+
 def test_a_stale_edit_is_told_and_wins_when_it_is_sent_again(as_user, migrated, shop):
     carol = as_user("carol")
     version = version_on(carol.get("/projects/20/edit").text)

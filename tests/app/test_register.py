@@ -2,10 +2,13 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
+from installation import wait_for
 
 from app import passwords
+from app.queries import users
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -67,6 +70,20 @@ def test_of_two_who_want_a_name_at_once_one_has_it(app, migrated):
     assert people(migrated) == [("dora", "user")]
 
 
+@pytest.mark.parametrize("names", [("dora", "DORA"), ("DORA", "dora"), ("dora", "eve")])
+def test_names_that_differ_by_case_only_are_one_also_for_two_at_once(names, app, migrated):
+    """The second comes while the first is not committed yet, which no look at the table shows."""
+    first, second = names
+    with closing(migrated.connect()) as connection, connection.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("BEGIN")
+        users.insert(cursor, first, "user")
+        answer = pool.submit(register, app.test_client(), second)
+        wait_for(lambda: answer.done() or migrated.query("SELECT FROM pg_locks WHERE NOT granted"))
+        cursor.execute("COMMIT")
+        assert answer.result().status_code == (303 if second == "eve" else 409)
+    assert people(migrated) == ([("dora", "user"), ("eve", "user")] if second == "eve" else [(first, "user")])
+
+
 def test_an_address_registers_a_few_an_hour(app, migrated):
     """Which is also how often it learns whether a name is taken."""
     statuses = [register(app.test_client(), f"dora{number}").status_code for number in range(7)]
@@ -85,6 +102,11 @@ def test_an_address_registers_a_few_an_hour(app, migrated):
         ("do\nra", GOOD, "There are characters in it that cannot be seen"),
         ("dora", "short", "A password has at least 12 characters"),
         ("dora-the-explorer", "Dora-the-Explorer1", "This password is little more than the name"),
+        ("dora", "Password1234", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "dora-Passw0rd!", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "123456789012", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "Qwertyuiop12", "This password is little more than the name or a word that is guessed first"),
+        ("dora", "TimeTracker2026", "This password is little more than the name or a word that is guessed first"),
     ],
 )
 def test_what_will_not_do_is_told_beside_the_field_and_the_name_is_kept(username, password, sentence, client, migrated):

@@ -4,10 +4,12 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 import time_machine
 from blocking import SOMEBODY_WAITS
+from itsdangerous import URLSafeSerializer
 
 from app import create_app, passwords, security
 from app.queries import sessions, users
@@ -255,6 +257,117 @@ def test_what_was_typed_is_shown_and_can_be_sent_again_after_an_outage(app, as_u
     assert sent[0][2]["tags"] == ["one", "two"]
 
 
+# --- What a form held that was sent after the session had ended ---
+
+
+TYPED = {"notes": 'a "quoted" <b>word</b>\r\nand more', "project": "1", "tags": "one, two", "next": "/week"}
+OWN = {"Origin": "http://localhost"}
+
+
+def is_started(database) -> bool:
+    [(count,)] = database.query(
+        "SELECT count(*) FROM time_entries WHERE notes = %s", 'a "quoted" <b>word</b>\nand more'
+    )
+    return count == 1
+
+
+def fields_of(html: str, button: str) -> dict[str, str]:
+    """Return what the form with that button would send, as it stands."""
+    [form] = [part for part in re.findall(r"<form .*?</form>", html, flags=re.S) if f">{button}</button>" in part]
+    inputs = [
+        re.search(r'name="([^"]*)"(?: type="hidden")? value="([^"]*)"', tag) for tag in re.findall("<input[^>]*>", form)
+    ]
+    return {found[1]: unescape(found[2]) for found in inputs if found}
+
+
+def sign_in_with(browser, html: str, **fields: str):
+    return browser.post("/sign-in", data={**fields_of(html, "Sign in"), "username": "alice", **fields})
+
+
+def send_again(browser, html: str, path: str = "/timer/start"):
+    assert f'action="{path}"' in html
+    return browser.post(path, data=fields_of(html, "Send it again"))
+
+
+@pytest.mark.parametrize("how", ["revoked", "signed out elsewhere", "no cookie"])
+def test_what_was_typed_outlives_the_session(how, client, alice, migrated):
+    enter(client)
+    form = {**TYPED, "csrf_token": client.csrf_token()}
+    if how == "revoked":
+        migrated.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at")
+    elif how == "signed out elsewhere":
+        client.submit("/sign-out")
+    else:
+        client.delete_cookie("session")
+    refused = client.post("/timer/start", data=form, headers=OWN)
+    assert refused.status_code == 401
+    assert "a &#34;quoted&#34; &lt;b&gt;word&lt;/b&gt;" in refused.text
+    wrong = sign_in_with(client, refused.text, password="wrong")
+    assert wrong.status_code == 422 and "one, two" in wrong.text
+    entered = sign_in_with(client, wrong.text, password=RIGHT)
+    assert entered.status_code == 200 and "You are signed in again" in entered.text
+    assert not is_started(migrated), "nobody has seen yet what would be sent"
+    assert send_again(client, entered.text).location == "/week"
+    assert is_started(migrated)
+
+
+def test_what_was_typed_outlives_a_new_session_in_another_tab(client, alice, migrated):
+    enter(client)
+    form = {**TYPED, "csrf_token": client.csrf_token()}
+    enter(client)
+    refused = client.post("/timer/start", data=form, headers=OWN)
+    assert refused.status_code == 400
+    assert send_again(client, refused.text).location == "/week"
+    assert is_started(migrated)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost.evil.example", "null", None])
+@pytest.mark.parametrize("is_in", [True, False])
+def test_what_another_site_sends_is_kept_for_nobody(origin, is_in, client, alice, migrated):
+    if is_in:
+        enter(client)
+    refused = client.post("/timer/start", data=TYPED, headers={"Origin": origin} if origin else {})
+    assert refused.status_code == 400
+    assert "quoted" not in refused.text and "Send it again" not in refused.text
+
+
+def test_what_is_kept_can_only_be_what_was_sent(client, alice, app):
+    made_up = URLSafeSerializer("another key", salt="typed").dumps(["//evil.example", [["notes", "x"]], [], []])
+    for kept in ("", "x", made_up, "\0", "a.b.c" * 10_000):
+        browser = app.test_client()
+        data = {"username": "alice", "password": RIGHT, "kept": kept}
+        assert browser.submit("/sign-in", data).status_code == 303
+
+
+def test_passwords_are_not_kept_and_a_form_without_anything_typed_is_not_either(client, alice, migrated):
+    enter(client)
+    migrated.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at")
+    answer = client.submit("/timer/stop", {"entry": "1", "token": "6b1c"})
+    assert (answer.status_code, answer.location) == (303, "/sign-in")
+    data = {"current_password": "hidden-word", "new_password": "hidden-word", "repeated": "hidden-word"}
+    answer = client.submit("/profile/password", data)
+    assert "hidden-word" not in answer.text
+    assert (answer.status_code, answer.location) == (303, "/sign-in")
+
+
+@pytest.mark.needs("chromium")
+def test_a_real_browser_keeps_what_was_typed_into_the_bar(open_page, alice, migrated):
+    page = open_page("alice", "/week")
+    page.get_by_label("What are you working on?").fill("Sketch")
+    migrated.execute("UPDATE sign_in_sessions SET expires_at = last_seen_at")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("heading", name="Sign in").wait_for()
+    assert page.get_by_role("definition").first.inner_text() == "Sketch"
+    page.get_by_label("Name").fill("alice")
+    page.get_by_label("Password").fill(RIGHT)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="You are signed in again").wait_for()
+    page.get_by_role("button", name="Send it again").click()
+    page.get_by_role("timer").wait_for()
+    assert page.url.endswith("/week")
+    assert migrated.query("SELECT notes FROM time_entries") == [("Sketch",)]
+
+
 @pytest.mark.needs("chromium")
 def test_a_real_browser_sends_it_again(open_page, migrated, close_database):
     page = open_page(None, "/sign-in")
@@ -338,6 +451,17 @@ def test_the_cookie_is_hidden_from_scripts_and_over_tls_stays_there(client, alic
     assert "; Secure; " in cookie_of(client.get("/sign-in", base_url="https://localhost"))
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
     assert "Strict-Transport-Security" not in client.get("/healthz").headers
+
+
+@pytest.mark.parametrize("path", ["/static/style.css", "/sign-in", "/nowhere"])
+def test_over_tls_every_answer_asks_browsers_to_stay_with_it(path, client, app_with):
+    behind = app_with(TRUST_PROXY="yes").test_client()
+    with client.get(path, base_url="https://localhost") as own, behind.get(path, headers=FORWARDED) as by_proxy:
+        for answer in (own, by_proxy):
+            assert answer.headers.getlist("Strict-Transport-Security") == ["max-age=31536000"]
+    with client.get(path) as plain, client.get(path, headers=FORWARDED) as not_believed:
+        for answer in (plain, not_believed):
+            assert "Strict-Transport-Security" not in answer.headers
 
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "time.example.org"}

@@ -353,6 +353,28 @@ def test_what_a_task_cannot_be_is_told_beside_the_field_and_what_was_typed_is_ke
     assert migrated.query("SELECT count(*) FROM tasks") == [(0,)]
 
 
+def test_what_was_typed_of_a_task_that_is_deleted_meanwhile_can_be_copied(as_user, migrated, add):
+    task = add()
+    migrated.execute("DELETE FROM tasks")
+    answer = as_user("alice").submit(f"/tasks/{task}", {**GOOD, "description": "A long <story>"})
+    assert answer.status_code == 404
+    assert "<dd>A long &lt;story&gt;</dd>" in answer.text and "Send it again" not in answer.text
+
+
+@pytest.mark.parametrize("kept", ["0.01", "1.26", "12.345", "1500.25", "NaN", "-2"])
+def test_an_estimate_of_an_old_database_stays_as_it_is_until_somebody_types_another(as_user, migrated, add, kept):
+    migrated.execute("ALTER TABLE tasks ALTER estimated_hours TYPE numeric")
+    task, alice = add("Cart", estimated_hours=kept), as_user("alice")
+    page = alice.get(f"/tasks/{task}").text
+    shown = re.search(r'name="estimated_hours"[^>]* value="([^"]*)"', page)[1]
+    data = {**GOOD, "estimated_hours": shown, "version": version_on(page)}
+    assert alice.submit(f"/tasks/{task}", data).status_code == 303
+    assert migrated.query("SELECT name, estimated_hours::text FROM tasks") == [("Checkout", kept)]
+    data["version"] = version_on(alice.get(f"/tasks/{task}").text)
+    alice.submit(f"/tasks/{task}", {**data, "estimated_hours": "12:30"})
+    assert migrated.query("SELECT estimated_hours FROM tasks") == [(Decimal("12.50"),)]
+
+
 @given(st.integers(0, 999 * 60 + 59))
 def test_an_estimate_comes_back_to_the_minute(minutes):
     kept = EstimateField.parse(None, f"{minutes // 60}:{minutes % 60:02}")

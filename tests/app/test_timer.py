@@ -246,6 +246,21 @@ def test_a_task_brings_its_project_along(as_user, work, rows):
 # --- What is refused ---
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_was_typed_into_a_timer_that_was_stopped_or_deleted_meanwhile_can_be_copied(as_user, entry, rows, deleted):
+    with at("2026-03-09 09:40"):
+        alice = as_user("alice")
+        running = entry("alice", "2026-03-09 09:00")
+        alice.submit("/timer/stop", {"entry": running})
+        if deleted:
+            alice.submit(f"/entries/{running}/delete")
+        typed = {"notes": "A long <story>", "start": "2026-03-09T10:00", "project": "1"}
+        answer = alice.submit(f"/timer/edit/{running}", typed)
+    assert answer.status_code == (404 if deleted else 409)
+    assert "<dd>A long &lt;story&gt;</dd>" in answer.text and "Send it again" not in answer.text
+    assert rows("notes") == ([] if deleted else [(None,)])
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
