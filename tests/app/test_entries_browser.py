@@ -214,3 +214,14 @@ def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, ye
     phone.locator(".editing form").wait_for()
     assert width_of(phone) <= PHONE["width"]
     assert problems_of(phone) == []
+
+
+def test_a_long_line_of_notes_widens_no_form(open_page, migrated, yesterday):
+    migrated.execute("UPDATE time_entries SET notes = repeat('maximiliane', 30)")
+    page = open_page("alice", viewport=PHONE)
+    page.locator(".entry-day li").first.get_by_text("Edit").click()
+    page.locator(".entry-form").wait_for()
+    assert width_of(page) == 360
+    (edited,) = migrated.query("SELECT max(id) FROM time_entries")
+    page.goto(page.url.split("?")[0] + f"entries/{edited[0]}/edit")
+    assert width_of(page) == 360
