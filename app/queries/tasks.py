@@ -77,6 +77,7 @@ class Card(NamedTuple):
     name: str
     project_id: int
     project: str
+    client: str
     status: str
     priority: str
     assigned_to: int | None
@@ -128,8 +129,8 @@ def cards(cursor: Cursor, wanted: Filter, at: datetime, most: int = IN_A_COLUMN)
     cursor.execute(
         """
         WITH found AS (
-            SELECT tasks.id, tasks.name, project_id, projects.name AS project, tasks.status, priority,
-                assigned_to, username, due_date, estimated_hours, tasks.updated_at,
+            SELECT tasks.id, tasks.name, project_id, projects.name AS project, client, tasks.status,
+                priority, assigned_to, username, due_date, estimated_hours, tasks.updated_at,
                 count(*) OVER (PARTITION BY columns.name) AS in_column,
                 row_number() OVER (
                     PARTITION BY columns.name
@@ -150,8 +151,8 @@ def cards(cursor: Cursor, wanted: Filter, at: datetime, most: int = IN_A_COLUMN)
                 AND %(priority)s IN ('', priority)
                 AND tasks.name ILIKE %(pattern)s
         )
-        SELECT found.id, name, project_id, project, status, priority, assigned_to, username, due_date,
-            estimated_hours, updated_at, in_column, coalesce(minutes, 0)::bigint
+        SELECT found.id, name, project_id, project, client, status, priority, assigned_to, username,
+            due_date, estimated_hours, updated_at, in_column, coalesce(minutes, 0)::bigint
         FROM found
         LEFT JOIN LATERAL (
             SELECT sum(credited_minutes(start_time, end_time, duration_seconds, %(at)s)) AS minutes

@@ -4,6 +4,9 @@
 
 const PART = { headers: { "X-Part": "form" } };
 
+// Where the focus goes back to once a form is saved and the page is loaded anew: to what opened the form.
+const BACK_TO = "back to";
+
 // --- Durations, as app/durations.py reads them ---
 
 function minutesOf(text) {
@@ -107,6 +110,7 @@ async function send(form, submitter) {
   try {
     const answer = await fetch(form.action, { method: "POST", body: sent, redirect: "manual", ...PART });
     if (answer.type === "opaqueredirect") {
+      sessionStorage.setItem(BACK_TO, place.id ? `#${place.id} a[href$='/edit']` : "[data-add]");
       location.reload();
       return;
     }
@@ -185,3 +189,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.querySelectorAll("form.entry-form").forEach(echo);
+const opener = sessionStorage.getItem(BACK_TO);
+sessionStorage.removeItem(BACK_TO);
+if (opener) document.querySelector(opener)?.focus({ preventScroll: true });

@@ -2,6 +2,7 @@
 
 import pytest
 from pages import width_of
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -43,3 +44,12 @@ def test_pages_fit_a_phone_by_day_and_by_night(chromium, serve, migrated, scheme
     page.get_by_role("link", name="Front page").click()
     page.wait_for_url(f"{served.url}/sign-in")
     page.close()
+
+
+@pytest.mark.only_pg("pg18")
+def test_somebody_is_added_from_the_top_of_a_long_list_of_people(open_page, migrated):
+    migrated.execute("INSERT INTO users (username) SELECT 'user ' || n FROM generate_series(1, 80) AS n")
+    page = open_page("carol", "/people", viewport=NARROW)
+    page.get_by_role("link", name="Add somebody").click()
+    expect(page.get_by_label("Name").last).to_be_focused()
+    expect(page.get_by_role("button", name="Add and invite")).to_be_in_viewport()

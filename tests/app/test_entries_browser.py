@@ -214,3 +214,38 @@ def test_the_same_on_a_phone_without_javascript_at_night(open_page, migrated, ye
     phone.locator(".editing form").wait_for()
     assert width_of(phone) <= PHONE["width"]
     assert problems_of(phone) == []
+
+
+def test_a_long_line_of_notes_widens_no_form(open_page, migrated, yesterday):
+    migrated.execute("UPDATE time_entries SET notes = repeat('maximiliane', 30)")
+    page = open_page("alice", viewport=PHONE)
+    page.locator(".entry-day li").first.get_by_text("Edit").click()
+    page.locator(".entry-form").wait_for()
+    assert width_of(page) == 360
+    (edited,) = migrated.query("SELECT max(id) FROM time_entries")
+    page.goto(page.url.split("?")[0] + f"entries/{edited[0]}/edit")
+    assert width_of(page) == 360
+
+
+def test_several_entries_are_added_and_one_is_changed_by_the_keyboard_alone(open_page, migrated, yesterday):
+    page = open_page("alice")
+    page.wait_for_load_state()
+    adding = page.get_by_role("link", name="Add time by hand")
+    adding.focus()
+    for hour in ("14", "15", "16"):
+        page.keyboard.press("Enter")
+        expect(page.locator("#entry-notes")).to_be_focused()
+        page.keyboard.type("call at " + hour)
+        page.locator("#entry-start").focus()
+        page.keyboard.type(hour)
+        page.locator("#entry-duration").focus()
+        page.keyboard.type("30")
+        page.keyboard.press("Enter")
+        page.get_by_text(f"Added: {hour}:00 to {hour}:30 = 0:30").wait_for()
+        expect(adding).to_be_focused()
+    changing = page.locator(".entry-day li").filter(has_text="call at 15").get_by_role("link", name="Edit")
+    changing.press("Enter")
+    page.locator("#entry-start").fill("15:10")
+    page.keyboard.press("Enter")
+    page.get_by_text("15:10\N{EN DASH}15:30").wait_for()
+    expect(changing).to_be_focused()

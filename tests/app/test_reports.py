@@ -422,3 +422,14 @@ def test_amounts_are_exact():
     assert billing.total([(1, Decimal("0.30"))], cent) == Decimal("0.01")  # half a cent
     assert billing.total([(1, Decimal("33.33")), (500, None)], cent) == Decimal("0.56")
     assert billing.total([(10**9, Decimal("9999999.99"))], cent) == Decimal("166666666500000.00")
+
+
+def test_a_large_number_of_entries_is_written_as_other_numbers_are(as_user, migrated, cast):
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time, end_time, duration_seconds) "
+        "SELECT %s, start, start + interval '5 minutes', 300 "
+        "FROM generate_series(timestamp '2026-03-02', '2026-03-10 13:30', interval '10 minutes') AS start",
+        cast["alice"],
+    )
+    for page in ("/reports?period=all", "/reports/entries?period=all"):
+        assert ">1,234<" in as_user("alice").get(page).text

@@ -108,8 +108,8 @@ def test_a_table_that_is_among_the_biggest_on_some_days_only_is_drawn_with_the_l
         html = carol.get("/system").text
         charts = [carol.get(unescape(address)) for address in re.findall(r'src="(/system/chart/size[^"]*)"', html)]
     captions = [" ".join(caption.split()) for caption in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL)]
-    assert captions[0] == "Size of its/own in bytes: 2.0 MiB on 2026-03-20"
-    assert "Size of time_entries in bytes: 3.0 MiB" in captions
+    assert captions[0] == "Size of its/own: 2.0 MiB on 2026-03-20"
+    assert "Size of time_entries: 3.0 MiB" in captions
     assert {chart.data.count(b"<svg") for chart in charts} == {1}
 
 

@@ -145,6 +145,16 @@ def test_the_board_has_a_column_for_each_status_and_shows_those_of_old_databases
     assert of_archived.names["pending"] == ["F"]
 
 
+def test_a_card_names_the_client_too_for_several_have_a_project_of_that_name(as_user, migrated, add):
+    migrated.execute(
+        "INSERT INTO projects (id, name, client) VALUES (40, 'Maintenance', 'Acme'), (41, 'Maintenance', 'Zeta')"
+    )
+    for project_id in (40, 41):
+        add("Server", project_id=project_id)
+    cards = Columns(as_user("alice").get("/tasks").text).cards.values()
+    assert sorted(next(name for name in ("Acme", "Zeta") if name in card) for card in cards) == ["Acme", "Zeta"]
+
+
 def test_cards_sort_by_priority_and_day_and_the_done_ones_by_when_they_were_done(as_user, add):
     add("low", priority="low", due_date="2026-01-01")
     add("foreign", priority="asap", due_date="2026-05-02")

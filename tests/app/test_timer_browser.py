@@ -190,6 +190,27 @@ def test_all_of_it_works_on_a_phone_without_javascript(open_page, work, migrated
     page.get_by_text("Stopped “Second” after 1:").wait_for()
 
 
+def test_the_bar_takes_two_rows_on_a_tablet_and_long_names_do_not_make_it_higher(open_page, work, migrated, cast):
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, project_id, start_time, end_time, duration_seconds, notes, tags) "
+        "VALUES (%s, %s, '2026-03-02 08:00', '2026-03-02 09:00', 3600, repeat('words and ', 50), repeat('tag, ', 90))",
+        cast["alice"], work["unbilled"],
+    )  # fmt: skip
+    page = open_page("alice", "/week", viewport={"width": 768, "height": 900})
+    tops = (
+        page.locator("[data-start-form]")
+        .locator("input:visible, select, button")
+        .evaluate_all("fields => fields.map(field => Math.round(field.getBoundingClientRect().top / 8))")
+    )
+    assert len(set(tops)) == 2, f"rows of fields begin at {tops}"
+    page.set_viewport_size(PHONE)
+    bar = page.get_by_role("region", name="Timer")
+    assert bar.bounding_box()["height"] < 260
+    page.keyboard.press("c")
+    page.get_by_role("button", name="Stop").wait_for()
+    assert bar.bounding_box()["height"] < 330
+
+
 def test_an_administrator_ends_the_timer_of_another_on_a_phone_without_javascript(open_page, migrated, cast):
     migrated.execute("UPDATE settings SET timezone = 'UTC'")
     for days in (1, 14):

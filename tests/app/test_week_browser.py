@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+from pages import width_of
 from playwright.sync_api import expect
 
 from app import durations
@@ -53,6 +54,33 @@ def test_without_javascript_and_on_a_phone(open_page, migrated, cast):
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved 1:15 in one cell.").wait_for()
     assert migrated.query("SELECT user_id, duration_seconds FROM time_entries") == [(cast["alice"], 4500)]
+
+
+def test_a_day_with_several_entries_does_not_widen_a_phone_and_its_hours_stand_below_those_typed(
+    open_page, migrated, cast
+):
+    migrated.execute("INSERT INTO projects (id, name, client) VALUES (11, 'Relaunch', 'Acme')")
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, project_id, start_time, end_time, duration_seconds) "
+        "SELECT %s, project_id, start, start + interval '90 minutes', 5400 "
+        "FROM (VALUES (1, timestamp '2026-03-29 07:00'), (1, '2026-03-29 10:00'), (11, '2026-03-29 13:00')) "
+        "AS entries (project_id, start)",
+        cast["alice"],
+    )
+    page = open_page("alice", "/week/2026-03-23", viewport={"width": 360, "height": 640})
+    several = page.get_by_title("2 entries: open the day")
+    expect(several).to_have_text("3:00, 2 entries, General, Sun 29 Mar")
+    assert width_of(page) == 360
+
+    page.set_viewport_size({"width": 768, "height": 900})
+    assert page.locator(".scroll").evaluate("part => part.scrollWidth - part.clientWidth") == 0, "a tablet shows it all"
+    digits = """cell => {
+        const input = cell.querySelector("input:not([type=hidden])"), style = getComputedStyle(input ?? cell);
+        const box = (input ?? cell).getBoundingClientRect();
+        return box.right - parseFloat(style.paddingRight) - parseFloat(style.borderRightWidth);
+    }"""
+    ends = {round(cell.evaluate(digits), 1) for cell in page.locator(".grid tr > :nth-child(8)").all()}
+    assert len(ends) == 1, f"digits of Sunday end at {ends}"
 
 
 DURATIONS = [
