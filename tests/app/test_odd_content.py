@@ -1,12 +1,14 @@
 """Rows that no form of ours writes, as an adopted database may hold them: every page is there all the same."""
 
 import re
+import uuid
 from collections.abc import Callable
 from datetime import date, datetime
 
 import pytest
 
 from app import db
+from app.queries import people, time_entries, users
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -87,6 +89,48 @@ def test_values_that_no_form_takes_break_no_page(pages, migrated, cast, change):
     migrated.execute(change)
     migrated.execute("UPDATE sign_in_sessions SET last_seen_at = last_seen_at - interval '2 days'")
     assert pages() == {}
+
+
+WIDEN = """
+DO $$
+DECLARE
+    missing RECORD;
+BEGIN
+    FOR missing IN
+        SELECT DISTINCT relation.oid::regclass AS name, attname
+        FROM pg_class AS relation
+        JOIN pg_class AS other ON other.relnamespace = relation.relnamespace AND other.relkind = 'r'
+        JOIN pg_attribute ON attrelid = other.oid AND attnum > 0
+        WHERE relation.relnamespace = 'public'::regnamespace
+            AND relation.relname = ANY ('{users, projects, tasks, time_entries, settings, invoices, invoice_items}')
+    LOOP
+        EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I TEXT', missing.name, missing.attname);
+    END LOOP;
+END $$
+"""
+
+
+def test_columns_that_a_later_release_gave_to_several_tables_break_no_page(pages, migrated, cast, as_user, app):
+    """Such as projects.estimated_hours beside that of tasks, or users.password_hash: a query says whose it means."""
+    migrated.execute(WIDEN)
+    carol = as_user("carol")
+
+    def send(path: str, **fields: object) -> None:
+        answer = carol.submit(path, {"token": str(uuid.uuid4()), **fields})
+        assert answer.status_code == 303, f"{path}: {answer.status}"
+
+    send("/timer/start", notes="Call", project=1)
+    assert pages() == {}
+    ((entry,),) = migrated.query("SELECT id FROM time_entries")
+    send("/timer/stop", entry=entry)
+    send(f"/timer/continue/{entry}")
+    send(f"/entries/{entry}/delete")
+    send(f"/entries/{entry}/restore")
+    assert pages() == {}
+    with app.app_context(), db.cursor() as cursor:
+        assert users.account(cursor, "carol").id == cast["carol"]
+        assert not time_entries.is_invoiced(cursor, entry)
+        assert people.timers(cursor, cast["carol"]) != []
 
 
 @pytest.mark.parametrize(
