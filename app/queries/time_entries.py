@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from app.timekeeping import LONGEST_ENTRY
@@ -152,13 +153,24 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
     """Bring a deleted entry back under its own id, and tell whether there was one.
 
     Without its task if that was deleted since, as the schema has it, or moved to another project. Raises
-    psycopg2.errors.ForeignKeyViolation when its user or its project is gone.
+    psycopg2.errors.ForeignKeyViolation when its user or its project is gone, UniqueViolation where it would be a second
+    running timer and an old database has an index against that.
     """
+    # An adopted database may have generated columns, which take no value.
     cursor.execute(
         """
+        SELECT attname
+        FROM pg_attribute
+        WHERE attrelid = 'time_entries'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+        """
+    )
+    names = [name for (name,) in cursor]
+    statement = sql.SQL(
+        """
         WITH brought_back AS (
-            INSERT INTO time_entries
-            SELECT restored.*
+            INSERT INTO time_entries ({columns})
+            OVERRIDING SYSTEM VALUE
+            SELECT {values}
             FROM deleted_time_entries AS kept
             LEFT JOIN tasks
                 ON tasks.id = (kept.entry ->> 'task_id')::integer
@@ -171,9 +183,12 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
             RETURNING id
         )
         DELETE FROM deleted_time_entries USING brought_back WHERE deleted_time_entries.id = brought_back.id
-        """,
-        (entry_id,),
+        """
+    ).format(
+        columns=sql.SQL(", ").join(sql.Identifier(name) for name in names),
+        values=sql.SQL(", ").join(sql.Identifier("restored", name) for name in names),
     )
+    cursor.execute(statement, (entry_id,))
     return cursor.rowcount == 1
 
 

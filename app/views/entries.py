@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from babel.numbers import get_currency_symbol
 from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from psycopg2.errors import ForeignKeyViolation
+from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 
 from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers
@@ -314,6 +314,8 @@ def restore(entry_id: int) -> ResponseReturnValue:
                 time_entries.restore(cursor, entry_id)
     except ForeignKeyViolation:
         return _refusal("Its project or its user was deleted since, so it cannot come back.")
+    except UniqueViolation:  # of an index that an old database has, which lets one timer run whatever the settings say
+        is_refused = True
     if is_refused:
         return _refusal("Another timer runs. Stop it first, then bring this one back.", entry_id)
     return navigation.back()

@@ -133,6 +133,44 @@ def test_columns_that_a_later_release_gave_to_several_tables_break_no_page(pages
         assert people.timers(cursor, cast["carol"]) != []
 
 
+def test_an_index_of_the_predecessor_lets_one_timer_run_whatever_the_settings_say(migrated, as_user):
+    """So releases 1.6 to 2.3 made it; a second timer, and one that came back beside another, broke the page."""
+    migrated.execute("UPDATE settings SET single_active_timer = false")
+    migrated.execute("CREATE UNIQUE INDEX ux_one_active ON time_entries (user_id) WHERE end_time IS NULL")
+    alice = as_user("alice")
+    alice.submit("/timer/start", {"token": str(uuid.uuid4()), "notes": "first"})
+    answer = alice.submit("/timer/start", {"token": str(uuid.uuid4()), "notes": "what was typed"})
+    assert answer.status_code == 409
+    assert "lets a person have one running timer" in answer.text
+    assert "what was typed" in answer.text
+    ((first,),) = migrated.query("SELECT id FROM time_entries")
+    alice.submit(f"/entries/{first}/delete")
+    alice.submit("/timer/start", {"token": str(uuid.uuid4()), "notes": "second"})
+    answer = alice.submit(f"/entries/{first}/restore")
+    assert answer.status_code == 409
+    assert "Another timer runs. Stop it first" in answer.text
+    assert migrated.query("SELECT notes FROM time_entries") == [("second",)]
+
+
+def test_a_deleted_entry_comes_back_where_some_columns_are_generated(migrated, as_user, cast):
+    migrated.execute(
+        "ALTER TABLE time_entries ADD hours NUMERIC GENERATED ALWAYS AS (duration_seconds / 3600.0) STORED"
+    )
+    migrated.execute("ALTER TABLE time_entries ADD line INTEGER GENERATED ALWAYS AS IDENTITY")
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time, end_time, duration_seconds) "
+        "VALUES (%s, '2026-03-09 08:00', '2026-03-09 09:30', 5400)",
+        cast["alice"],
+    )
+    before = migrated.query("SELECT * FROM time_entries")
+    alice = as_user("alice")
+    ((entry,),) = migrated.query("SELECT id FROM time_entries")
+    alice.submit(f"/entries/{entry}/delete")
+    assert migrated.query("SELECT FROM time_entries") == []
+    alice.submit(f"/entries/{entry}/restore")
+    assert migrated.query("SELECT * FROM time_entries") == before
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
