@@ -11,7 +11,7 @@ import psycopg2
 from startup import backup, defaults, log
 from startup.adoption_report import read_rows, tell
 from startup.apply import Ledger, first_line, held_up, statement_of, tell_applied
-from startup.catalog import State, place_of, question, read_snapshot, read_state, table_of, type_of
+from startup.catalog import State, question, read_snapshot, read_state, table_of, type_of
 from startup.configuration import Configuration
 from startup.differences import Difference, in_the_way
 from startup.errors import ConnectionLostError, MigrationFailedError
@@ -215,13 +215,9 @@ def _obstacles(file: MigrationFile, error: psycopg2.Error) -> list[str]:
 
 
 def _may_refuse(found: Difference) -> bool:
-    """Whether a difference may keep new rows out: a check, an exclusion, a trigger, or a key of a column of ours."""
-    if (found.kind, found.severity) != ("extra", "warning"):
-        return False
-    table, _, columns = place_of(found.object).partition(".")
-    if type_of(found.object) == "foreign key":
-        return all(f"column {table}.{column}" in read_snapshot() for column in columns.split(","))
-    return type_of(found.object) not in ("index", "unique")
+    """Whether a difference may keep all new rows out: a check, an exclusion or a trigger. A key lets some in."""
+    is_doubtful = (found.kind, found.severity) == ("extra", "warning")
+    return is_doubtful and type_of(found.object) not in ("index", "unique", "foreign key")
 
 
 def _failure(what: str, error: psycopg2.Error) -> str:
