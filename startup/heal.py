@@ -141,8 +141,17 @@ def _is_better(before: Verification, after: Verification, targets: list[Differen
 
 
 def _healable(verification: Verification) -> list[Difference]:
-    """What is extra is never taken away, and rows are for the defaults."""
-    return [found for found in verification.differences if found.kind != "extra" and type_of(found.object) != "row"]
+    """What is extra is never taken away, and rows are for the defaults.
+
+    A table or a column that differs without harm has something extra too, such as a default.
+    """
+    return [
+        found
+        for found in verification.differences
+        if found.kind != "extra"
+        and type_of(found.object) != "row"
+        and (found.severity == "error" or type_of(found.object) not in ("table", "column"))
+    ]
 
 
 def _left(targets: list[Difference], verification: Verification) -> list[Difference]:

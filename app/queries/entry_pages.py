@@ -124,26 +124,26 @@ def read(
             )
         ),
         listed AS (
-            SELECT time_entries.id, start_time, end_time,
-                credited_minutes(start_time, end_time, duration_seconds, %(now)s) AS minutes,
-                left(notes, %(shown)s) AS notes, tags, time_entries.billable, time_entries.project_id,
-                projects.name AS project, client, task_id, tasks.name AS task
-            FROM time_entries
-            LEFT JOIN projects ON projects.id = time_entries.project_id
-            LEFT JOIN tasks ON tasks.id = task_id
-            WHERE time_entries.id IN (
+            SELECT entry.id, entry.start_time, entry.end_time,
+                credited_minutes(entry.start_time, entry.end_time, entry.duration_seconds, %(now)s) AS minutes,
+                left(entry.notes, %(shown)s) AS notes, entry.tags, entry.billable, entry.project_id,
+                projects.name AS project, projects.client, entry.task_id, tasks.name AS task
+            FROM time_entries AS entry
+            LEFT JOIN projects ON projects.id = entry.project_id
+            LEFT JOIN tasks ON tasks.id = entry.task_id
+            WHERE entry.id IN (
                     SELECT id
                     FROM time_entries
                     WHERE user_id = %(user)s
                         AND start_time >= (SELECT min(start_time) FROM keys) - %(day)s
                         AND start_time <= (SELECT max(start_time) FROM keys) + %(day)s
                 )
-                AND (%(since)s::timestamp IS NULL OR start_time >= %(since)s)
-                AND (%(until)s::timestamp IS NULL OR start_time < %(until)s)
-                AND (%(project)s IS NULL OR time_entries.project_id = %(project)s
-                    OR (%(project)s = 0 AND time_entries.project_id IS NULL))
-                AND (%(task)s IS NULL OR task_id = %(task)s OR (%(task)s = 0 AND task_id IS NULL))
-                AND (%(like)s IS NULL OR notes ILIKE %(like)s OR tags ILIKE %(like)s)
+                AND (%(since)s::timestamp IS NULL OR entry.start_time >= %(since)s)
+                AND (%(until)s::timestamp IS NULL OR entry.start_time < %(until)s)
+                AND (%(project)s IS NULL OR entry.project_id = %(project)s
+                    OR (%(project)s = 0 AND entry.project_id IS NULL))
+                AND (%(task)s IS NULL OR entry.task_id = %(task)s OR (%(task)s = 0 AND entry.task_id IS NULL))
+                AND (%(like)s IS NULL OR entry.notes ILIKE %(like)s OR entry.tags ILIKE %(like)s)
         ),
         sums AS (
             SELECT

@@ -23,10 +23,11 @@ def find(cursor: Cursor, token: str, now: datetime) -> Invitation | None:
     """Return the invitation behind `token` as it is at the moment `now` (UTC, no zone); None where there is none."""
     cursor.execute(
         """
-        SELECT sign_in_invitations.id, users.id, username, used_at IS NULL AND expires_at > %(now)s AND is_active
-        FROM sign_in_invitations
-        JOIN users ON users.id = user_id
-        WHERE token_sha256 = %(hash)s
+        SELECT invitation.id, users.id, users.username,
+            invitation.used_at IS NULL AND invitation.expires_at > %(now)s AND users.is_active
+        FROM sign_in_invitations AS invitation
+        JOIN users ON users.id = invitation.user_id
+        WHERE invitation.token_sha256 = %(hash)s
         """,
         {"hash": hash_of(token), "now": now},
     )

@@ -82,16 +82,16 @@ def timers(cursor: Cursor, user_id: int) -> list[Timer]:
     """Return the running timers of a user, the oldest first."""
     cursor.execute(
         """
-        SELECT time_entries.id, projects.name, coalesce(notes, ''), start_time,
+        SELECT entry.id, projects.name, coalesce(entry.notes, ''), entry.start_time,
             (
                 SELECT max(last_seen_at)
                 FROM sign_in_sessions
-                WHERE sign_in_sessions.user_id = time_entries.user_id AND last_seen_at > start_time
+                WHERE sign_in_sessions.user_id = entry.user_id AND last_seen_at > entry.start_time
             )
-        FROM time_entries
-        LEFT JOIN projects ON projects.id = project_id
-        WHERE user_id = %s AND end_time IS NULL
-        ORDER BY start_time, time_entries.id
+        FROM time_entries AS entry
+        LEFT JOIN projects ON projects.id = entry.project_id
+        WHERE entry.user_id = %s AND entry.end_time IS NULL
+        ORDER BY entry.start_time, entry.id
         """,
         (user_id,),
     )

@@ -29,7 +29,7 @@ def choices(cursor: Cursor, user_id: int) -> list[Choice]:
     """
     cursor.execute(
         """
-        SELECT projects.id, name, client, projects.billable
+        SELECT projects.id, projects.name, projects.client, projects.billable
         FROM projects
         LEFT JOIN (
             SELECT project_id, max(start_time) AS last_used
@@ -39,8 +39,8 @@ def choices(cursor: Cursor, user_id: int) -> list[Choice]:
             )
             GROUP BY project_id
         ) AS used ON used.project_id = projects.id
-        WHERE status = 'active'
-        ORDER BY last_used DESC NULLS LAST, lower(name), projects.id
+        WHERE projects.status = 'active'
+        ORDER BY used.last_used DESC NULLS LAST, lower(projects.name), projects.id
         LIMIT %(most)s
         """,
         {"user": user_id, "most": MOST_CHOICES},
@@ -276,7 +276,7 @@ def spent(cursor: Cursor, project_id: int, user_id: int | None, bounds: list[dat
     """
     cursor.execute(
         """
-        SELECT span, username, minutes, billable_minutes
+        SELECT summed.span, users.username, summed.minutes, summed.billable_minutes
         FROM (
             SELECT width_bucket(start_time, %(bounds)s::timestamp[]) AS span, user_id,
                 sum(credited_minutes(start_time, end_time, duration_seconds, %(at)s))::bigint AS minutes,
@@ -289,8 +289,8 @@ def spent(cursor: Cursor, project_id: int, user_id: int | None, bounds: list[dat
             WHERE project_id = %(project)s AND (%(user)s IS NULL OR user_id = %(user)s)
             GROUP BY 1, 2
         ) AS summed
-        LEFT JOIN users ON users.id = user_id
-        ORDER BY span, minutes DESC, username
+        LEFT JOIN users ON users.id = summed.user_id
+        ORDER BY summed.span, summed.minutes DESC, users.username
         """,
         {"project": project_id, "user": user_id, "bounds": bounds, "at": at},
     )
@@ -309,10 +309,10 @@ def invoiced_minutes(cursor: Cursor, project_id: int, at: datetime) -> int:
         FROM time_entries
         WHERE project_id = %(project)s AND billable AND end_time IS NOT NULL
             AND id IN (
-                SELECT (regexp_matches(time_entry_ids, '(?<![0-9])[0-9]{1,10}(?![0-9])', 'g'))[1]::bigint
+                SELECT (regexp_matches(invoice_items.time_entry_ids, '(?<![0-9])[0-9]{1,10}(?![0-9])', 'g'))[1]::bigint
                 FROM invoice_items
-                JOIN invoices ON invoices.id = invoice_id
-                WHERE time_entry_ids <> '' AND invoices.status <> 'cancelled'
+                JOIN invoices ON invoices.id = invoice_items.invoice_id
+                WHERE invoice_items.time_entry_ids <> '' AND invoices.status <> 'cancelled'
             )
         """,
         {"project": project_id, "at": at},

@@ -65,9 +65,9 @@ GROUPINGS = {
         """
         LEFT JOIN (
             SELECT lower(btrim(client)) AS folded, min(btrim(client)) AS spelling FROM projects GROUP BY 1
-        ) AS clients ON clients.folded = lower(btrim(client))
+        ) AS clients ON clients.folded = lower(btrim(projects.client))
         """,
-        "coalesce(spelling, '')",
+        "coalesce(clients.spelling, '')",
     ),
     "task": ("task_id", "", "sums.key"),
     "tag": (
@@ -145,15 +145,15 @@ def sums(
                     GROUP BY 1, 2, 3
                 ) AS found
             )
-            SELECT {row} AS key, bucket, sums.billable, sum(minutes)::bigint, sum(entries)::bigint,
-                rate, grouping(bucket)
+            SELECT {row} AS key, sums.bucket, sums.billable, sum(sums.minutes)::bigint, sum(sums.entries)::bigint,
+                projects.rate, grouping(sums.bucket)
             FROM sums
-            LEFT JOIN (SELECT *, CASE WHEN billable THEN hourly_rate END AS rate FROM projects) AS projects
+            LEFT JOIN (SELECT id, client, CASE WHEN billable THEN hourly_rate END AS rate FROM projects) AS projects
                 ON projects.id = sums.project_id
             {source}
             GROUP BY GROUPING SETS (
-                ({row}, bucket, sums.billable),
-                ({row}, sums.project_id, rate, sums.billable)
+                ({row}, sums.bucket, sums.billable),
+                ({row}, sums.project_id, projects.rate, sums.billable)
             )
             """
         ).format(key=key, source=source, row=row, matching=MATCHING),
@@ -253,7 +253,7 @@ def task_choices(cursor: Cursor, project_id: int | None, chosen: int | None) -> 
         SELECT tasks.id, tasks.name, projects.name
         FROM tasks
         JOIN projects ON projects.id = tasks.project_id
-        WHERE %(project)s::integer IS NULL OR project_id = %(project)s OR tasks.id = %(chosen)s
+        WHERE %(project)s::integer IS NULL OR tasks.project_id = %(project)s OR tasks.id = %(chosen)s
         ORDER BY tasks.id = %(chosen)s DESC NULLS LAST, tasks.id DESC
         LIMIT %(limit)s
         """,
@@ -282,8 +282,9 @@ def _listed(limited: str, order: str) -> sql.Composed:
     """Entries with their names. They are limited before anything is joined to them."""
     return sql.SQL(
         """
-        SELECT entries.id, username, projects.name, btrim(client), tasks.name, notes, tags, entries.billable,
-            start_time, end_time, credited_minutes(start_time, end_time, duration_seconds, %(at)s::timestamp)
+        SELECT entries.id, users.username, projects.name, btrim(projects.client), tasks.name, entries.notes,
+            entries.tags, entries.billable, entries.start_time, entries.end_time,
+            credited_minutes(entries.start_time, entries.end_time, entries.duration_seconds, %(at)s::timestamp)
         FROM (
             SELECT * FROM time_entries
             WHERE start_time >= %(begin)s::timestamp AND start_time < %(end)s::timestamp AND {matching} {limited}
@@ -291,7 +292,7 @@ def _listed(limited: str, order: str) -> sql.Composed:
         LEFT JOIN users ON users.id = entries.user_id
         LEFT JOIN projects ON projects.id = entries.project_id
         LEFT JOIN tasks ON tasks.id = entries.task_id
-        ORDER BY start_time {order}, entries.id {order}
+        ORDER BY entries.start_time {order}, entries.id {order}
         """
     ).format(matching=MATCHING, limited=sql.SQL(limited), order=sql.SQL(order))
 

@@ -42,13 +42,14 @@ def signed_in(cursor: Cursor, token: str, now: datetime) -> SignedIn | None:
     """Return the active user behind `token` at the moment `now` (UTC, no zone); None where there is none any more."""
     cursor.execute(
         """
-        SELECT sign_in_sessions.id, users.id, username, role,
+        SELECT session.id, users.id, users.username, users.role,
             (SELECT max(last_seen_at) FROM sign_in_sessions AS other WHERE other.user_id = users.id),
-            coalesce(time_format, '24h'), coalesce(date_locale, ''), coalesce(shortcuts, true)
-        FROM sign_in_sessions
-        JOIN users ON users.id = sign_in_sessions.user_id
-        LEFT JOIN display_preferences ON display_preferences.user_id = users.id
-        WHERE token_sha256 = %(hash)s AND expires_at > %(now)s AND is_active
+            coalesce(preferences.time_format, '24h'), coalesce(preferences.date_locale, ''),
+            coalesce(preferences.shortcuts, true)
+        FROM sign_in_sessions AS session
+        JOIN users ON users.id = session.user_id
+        LEFT JOIN display_preferences AS preferences ON preferences.user_id = users.id
+        WHERE session.token_sha256 = %(hash)s AND session.expires_at > %(now)s AND users.is_active
         """,
         {"hash": hash_of(token), "now": now},
     )
@@ -72,7 +73,7 @@ def begin(cursor: Cursor, user_id: int, now: datetime, user_agent: str, address:
             SELECT
                 coalesce(
                     (SELECT max(last_seen_at) FROM sign_in_sessions WHERE user_id = users.id),
-                    greatest(max(start_time), CASE WHEN last_login < %(now)s THEN last_login END)
+                    greatest(max(start_time), CASE WHEN users.last_login < %(now)s THEN users.last_login END)
                 ) AS before
             FROM time_entries
             WHERE user_id = users.id AND end_time IS NULL

@@ -31,9 +31,9 @@ def choices(cursor: Cursor) -> list[Choice]:
         """
         SELECT id, name, project_id
         FROM (
-            SELECT tasks.id, tasks.name, project_id
+            SELECT tasks.id, tasks.name, tasks.project_id
             FROM tasks
-            JOIN projects ON projects.id = project_id
+            JOIN projects ON projects.id = tasks.project_id
             WHERE projects.status = 'active' AND tasks.status <> ALL (%s)
             ORDER BY tasks.updated_at DESC, tasks.id DESC
             LIMIT %s
@@ -129,26 +129,27 @@ def cards(cursor: Cursor, wanted: Filter, at: datetime, most: int = IN_A_COLUMN)
     cursor.execute(
         """
         WITH found AS (
-            SELECT tasks.id, tasks.name, project_id, projects.name AS project, client, tasks.status,
-                priority, assigned_to, username, due_date, estimated_hours, tasks.updated_at,
+            SELECT tasks.id, tasks.name, tasks.project_id, projects.name AS project, projects.client, tasks.status,
+                tasks.priority, tasks.assigned_to, users.username, tasks.due_date, tasks.estimated_hours,
+                tasks.updated_at,
                 count(*) OVER (PARTITION BY columns.name) AS in_column,
                 row_number() OVER (
                     PARTITION BY columns.name
-                    ORDER BY CASE WHEN columns.name = 'done' THEN completed_at END DESC NULLS LAST,
-                        CASE priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'low' THEN 3 ELSE 2 END,
-                        due_date NULLS LAST, tasks.id
+                    ORDER BY CASE WHEN columns.name = 'done' THEN tasks.completed_at END DESC NULLS LAST,
+                        CASE tasks.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'low' THEN 3 ELSE 2 END,
+                        tasks.due_date NULLS LAST, tasks.id
                 ) AS place
             FROM tasks
-            JOIN projects ON projects.id = project_id
-            LEFT JOIN users ON users.id = assigned_to
+            JOIN projects ON projects.id = tasks.project_id
+            LEFT JOIN users ON users.id = tasks.assigned_to
             CROSS JOIN LATERAL (
                 SELECT CASE WHEN tasks.status IN ('pending', 'in_progress', 'done') THEN tasks.status ELSE '' END
             ) AS columns (name)
             WHERE (projects.status = 'active' OR tasks.project_id = %(project)s OR tasks.id = %(task)s)
                 AND (%(project)s IS NULL OR tasks.project_id = %(project)s)
                 AND (%(task)s IS NULL OR tasks.id = %(task)s)
-                AND (%(assigned_to)s IS NULL OR coalesce(assigned_to, 0) = %(assigned_to)s)
-                AND %(priority)s IN ('', priority)
+                AND (%(assigned_to)s IS NULL OR coalesce(tasks.assigned_to, 0) = %(assigned_to)s)
+                AND %(priority)s IN ('', tasks.priority)
                 AND tasks.name ILIKE %(pattern)s
         )
         SELECT found.id, name, project_id, project, client, status, priority, assigned_to, username,
@@ -213,11 +214,12 @@ def get(cursor: Cursor, task_id: int) -> Task | None:
     """Return the task."""
     cursor.execute(
         """
-        SELECT tasks.id, project_id, projects.name, tasks.name, tasks.description, tasks.status, priority, assigned_to,
-            username, created_by, due_date, estimated_hours, started_at, completed_at, tasks.updated_at
+        SELECT tasks.id, tasks.project_id, projects.name, tasks.name, tasks.description, tasks.status, tasks.priority,
+            tasks.assigned_to, users.username, tasks.created_by, tasks.due_date, tasks.estimated_hours,
+            tasks.started_at, tasks.completed_at, tasks.updated_at
         FROM tasks
-        JOIN projects ON projects.id = project_id
-        LEFT JOIN users ON users.id = assigned_to
+        JOIN projects ON projects.id = tasks.project_id
+        LEFT JOIN users ON users.id = tasks.assigned_to
         WHERE tasks.id = %s
         """,
         (task_id,),

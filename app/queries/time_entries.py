@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from app.timekeeping import LONGEST_ENTRY
@@ -81,12 +82,13 @@ def get(cursor: Cursor, entry_id: int) -> Entry | None:
     """Return the entry, of whomever it is."""
     cursor.execute(
         """
-        SELECT time_entries.id, user_id, time_entries.project_id, projects.name, client, task_id, tasks.name,
-            start_time, end_time, duration_seconds, notes, tags, time_entries.billable, source, time_entries.updated_at
-        FROM time_entries
-        LEFT JOIN projects ON projects.id = time_entries.project_id
-        LEFT JOIN tasks ON tasks.id = task_id
-        WHERE time_entries.id = %s
+        SELECT entry.id, entry.user_id, entry.project_id, projects.name, projects.client, entry.task_id, tasks.name,
+            entry.start_time, entry.end_time, entry.duration_seconds, entry.notes, entry.tags, entry.billable,
+            entry.source, entry.updated_at
+        FROM time_entries AS entry
+        LEFT JOIN projects ON projects.id = entry.project_id
+        LEFT JOIN tasks ON tasks.id = entry.task_id
+        WHERE entry.id = %s
         """,
         (entry_id,),
     )
@@ -154,13 +156,24 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
     """Bring a deleted entry back under its own id, and tell whether there was one.
 
     Without its task if that was deleted since, as the schema has it, or moved to another project. Raises
-    psycopg2.errors.ForeignKeyViolation when its user or its project is gone.
+    psycopg2.errors.ForeignKeyViolation when its user or its project is gone, UniqueViolation where it would be a second
+    running timer and an old database has an index against that.
     """
+    # An adopted database may have generated columns, which take no value.
     cursor.execute(
         """
+        SELECT attname
+        FROM pg_attribute
+        WHERE attrelid = 'time_entries'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+        """
+    )
+    names = [name for (name,) in cursor]
+    statement = sql.SQL(
+        """
         WITH brought_back AS (
-            INSERT INTO time_entries
-            SELECT restored.*
+            INSERT INTO time_entries ({columns})
+            OVERRIDING SYSTEM VALUE
+            SELECT {values}
             FROM deleted_time_entries AS kept
             LEFT JOIN tasks
                 ON tasks.id = (kept.entry ->> 'task_id')::integer
@@ -173,9 +186,12 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
             RETURNING id
         )
         DELETE FROM deleted_time_entries USING brought_back WHERE deleted_time_entries.id = brought_back.id
-        """,
-        (entry_id,),
+        """
+    ).format(
+        columns=sql.SQL(", ").join(sql.Identifier(name) for name in names),
+        values=sql.SQL(", ").join(sql.Identifier("restored", name) for name in names),
     )
+    cursor.execute(statement, (entry_id,))
     return cursor.rowcount == 1
 
 
@@ -193,8 +209,9 @@ def is_invoiced(cursor: Cursor, entry_id: int) -> bool:
         SELECT EXISTS (
             SELECT
             FROM invoice_items
-            JOIN invoices ON invoices.id = invoice_id
-            WHERE status <> 'cancelled' AND time_entry_ids ~ concat('(^|[^0-9])', %s, '([^0-9]|$)')
+            JOIN invoices ON invoices.id = invoice_items.invoice_id
+            WHERE invoices.status <> 'cancelled'
+                AND invoice_items.time_entry_ids ~ concat('(^|[^0-9])', %s, '([^0-9]|$)')
         )
         """,
         (entry_id,),
@@ -211,15 +228,15 @@ def overlapping(
     """
     cursor.execute(
         """
-        SELECT time_entries.id, start_time, end_time, notes, projects.name
-        FROM time_entries
-        LEFT JOIN projects ON projects.id = project_id
-        WHERE user_id = %(user)s
-            AND start_time > %(earliest)s
-            AND start_time < %(end)s
-            AND (end_time > %(start)s OR end_time IS NULL)
-            AND time_entries.id IS DISTINCT FROM %(except)s
-        ORDER BY start_time, time_entries.id
+        SELECT entry.id, entry.start_time, entry.end_time, entry.notes, projects.name
+        FROM time_entries AS entry
+        LEFT JOIN projects ON projects.id = entry.project_id
+        WHERE entry.user_id = %(user)s
+            AND entry.start_time > %(earliest)s
+            AND entry.start_time < %(end)s
+            AND (entry.end_time > %(start)s OR entry.end_time IS NULL)
+            AND entry.id IS DISTINCT FROM %(except)s
+        ORDER BY entry.start_time, entry.id
         LIMIT %(limit)s
         """,
         {

@@ -57,8 +57,9 @@ def running_and_latest(cursor: Cursor, user_id: int, now: datetime) -> tuple[lis
     """
     cursor.execute(
         """
-        SELECT entry.id, start_time, end_time, coalesce(notes, ''), coalesce(tags, ''), entry.billable,
-            entry.project_id, coalesce(projects.name, ''), coalesce(client, ''), task_id, coalesce(tasks.name, '')
+        SELECT entry.id, entry.start_time, entry.end_time, coalesce(entry.notes, ''), coalesce(entry.tags, ''),
+            entry.billable, entry.project_id, coalesce(projects.name, ''), coalesce(projects.client, ''), entry.task_id,
+            coalesce(tasks.name, '')
         FROM (
             (SELECT * FROM time_entries WHERE user_id = %(user)s AND end_time IS NULL)
             UNION ALL
@@ -71,8 +72,8 @@ def running_and_latest(cursor: Cursor, user_id: int, now: datetime) -> tuple[lis
             )
         ) AS entry
         LEFT JOIN projects ON projects.id = entry.project_id
-        LEFT JOIN tasks ON tasks.id = task_id
-        ORDER BY start_time DESC, entry.id DESC
+        LEFT JOIN tasks ON tasks.id = entry.task_id
+        ORDER BY entry.start_time DESC, entry.id DESC
         """,
         {"user": user_id, "now": now},
     )
@@ -84,13 +85,13 @@ def of_user(cursor: Cursor, user_id: int, entry_id: int) -> Timer | None:
     """Return an entry of the user, running or not; None where it is not theirs or not there."""
     cursor.execute(
         """
-        SELECT time_entries.id, start_time, end_time, coalesce(notes, ''), coalesce(tags, ''), time_entries.billable,
-            time_entries.project_id, coalesce(projects.name, ''), coalesce(client, ''), task_id,
+        SELECT entry.id, entry.start_time, entry.end_time, coalesce(entry.notes, ''), coalesce(entry.tags, ''),
+            entry.billable, entry.project_id, coalesce(projects.name, ''), coalesce(projects.client, ''), entry.task_id,
             coalesce(tasks.name, '')
-        FROM time_entries
-        LEFT JOIN projects ON projects.id = time_entries.project_id
-        LEFT JOIN tasks ON tasks.id = task_id
-        WHERE time_entries.id = %s AND user_id = %s
+        FROM time_entries AS entry
+        LEFT JOIN projects ON projects.id = entry.project_id
+        LEFT JOIN tasks ON tasks.id = entry.task_id
+        WHERE entry.id = %s AND entry.user_id = %s
         """,
         (entry_id, user_id),
     )

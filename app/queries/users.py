@@ -29,11 +29,11 @@ def account(cursor: Cursor, username: str) -> Account | None:
     """Return the user called `username`: exactly so, or else the only one called so but for case and blanks."""
     cursor.execute(
         """
-        SELECT users.id, username, is_active, password_hash
+        SELECT users.id, users.username, users.is_active, sign_in_credentials.password_hash
         FROM users
         LEFT JOIN sign_in_credentials ON sign_in_credentials.user_id = users.id
-        WHERE username = %(name)s OR lower(btrim(username)) = lower(btrim(%(name)s))
-        ORDER BY username = %(name)s DESC, users.id
+        WHERE users.username = %(name)s OR lower(btrim(users.username)) = lower(btrim(%(name)s))
+        ORDER BY users.username = %(name)s DESC, users.id
         LIMIT 2
         """,
         {"name": username},

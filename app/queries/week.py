@@ -114,7 +114,7 @@ def names(cursor: Cursor, wanted: Collection[Work]) -> dict[Work, Named]:
     """Return the names of those works whose project and task are there."""
     cursor.execute(
         """
-        SELECT work.project_id, work.task_id, projects.name, client, tasks.name,
+        SELECT work.project_id, work.task_id, projects.name, projects.client, tasks.name,
             coalesce(projects.status = 'active', true), coalesce(projects.billable, true),
             work.task_id IS NULL OR tasks.project_id IS NOT DISTINCT FROM work.project_id
         FROM unnest(%s::integer[], %s::integer[]) AS work (project_id, task_id)

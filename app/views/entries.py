@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from babel.numbers import get_currency_symbol
 from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from psycopg2.errors import ForeignKeyViolation
+from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 
 from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers, typed
@@ -312,6 +312,8 @@ def restore(entry_id: int) -> ResponseReturnValue:
                 time_entries.restore(cursor, entry_id)
     except ForeignKeyViolation:
         return _refusal("Its project or its user was deleted since, so it cannot come back.")
+    except UniqueViolation:  # of an index that an old database has, which lets one timer run whatever the settings say
+        is_refused = True
     if not may_restore:
         return _refusal(DELETED_BY_ADMIN)
     if is_refused:

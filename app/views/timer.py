@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, abort, flash, g, render_template, request
 from flask.typing import ResponseReturnValue
+from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
@@ -33,6 +34,9 @@ from app.queries.timer import Timer
 NO_SUCH_PROJECT = "There is no such project any more: choose another."
 NO_SUCH_TASK = "There is no such task any more: choose another."
 ARCHIVED = "“{}” is archived: choose another project."
+ONE_AT_MOST = (
+    "Stop it first: this database lets a person have one running timer, by an index that python runner.py verify names."
+)
 CHANGED = "This timer was changed meanwhile; it is now called “{}”. Save again to put what stands below in its place."
 IN_THE_FUTURE = "“{}” had not begun yet by this clock. It was stopped after a second; edit its times."
 
@@ -275,7 +279,7 @@ def forgotten() -> ResponseReturnValue:
             sentence = _stop(cursor, entry, _ended(form, asked, waiting))
             another = _to_answer(_running(cursor)) if waiting else None
         if waiting and not another:
-            _start_now(cursor, _work(cursor, waiting))
+            _start_now(cursor, _work(cursor, waiting), waiting)
     if sentence:
         flash(sentence)
     if another:
@@ -296,18 +300,21 @@ def _start(cursor: Cursor, work: Work, form: StartForm) -> None:
     """Start a timer, or ask first: while a question is open no activity is noted, nor that of the new one."""
     if asked := _to_answer(_running(cursor)):
         raise _forgotten(asked, form)
-    _start_now(cursor, work)
+    _start_now(cursor, work, form)
 
 
-def _start_now(cursor: Cursor, work: Work) -> None:
+def _start_now(cursor: Cursor, work: Work, form: StartForm) -> None:
     moment = _moment()
     if security.current_settings().single_active_timer:
         for shown in _running(cursor):
             _stop(cursor, shown.entry, moment)
-    time_entries.insert(
-        cursor, security.viewer().id, work.project_id, work.task_id, moment, None, None, work.notes, work.tags,
-        work.billable, "timer",
-    )  # fmt: skip
+    try:
+        time_entries.insert(
+            cursor, security.viewer().id, work.project_id, work.task_id, moment, None, None, work.notes, work.tags,
+            work.billable, "timer",
+        )  # fmt: skip
+    except UniqueViolation:  # of an index that releases 1.6 to 2.3 of the predecessor made, whatever the settings say
+        raise Refused(409, "Another timer runs", ONE_AT_MOST, form=form) from None
 
 
 def _running(cursor: Cursor) -> list[Shown]:

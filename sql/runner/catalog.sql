@@ -167,9 +167,10 @@ LEFT JOIN (
         (
             -- An active administrator, if there is one with a password, and whether.
             'sign_in_credentials', '{user_id}', '{users.id, users.username, users.role, users.is_active}',
-            '(SELECT ''administrator'', username::text, (user_id IS NOT NULL)::text, NULL'
-                ' FROM %2$I.users LEFT JOIN %1$s AS credentials ON user_id::text = users.id::text'
-                ' WHERE role::text = ''admin'' AND is_active::text = ''true'' ORDER BY user_id IS NULL, users.id LIMIT 1)'
+            '(SELECT ''administrator'', users.username::text, (credentials.user_id IS NOT NULL)::text, NULL'
+                ' FROM %2$I.users LEFT JOIN %1$s AS credentials ON credentials.user_id::text = users.id::text'
+                ' WHERE users.role::text = ''admin'' AND users.is_active::text = ''true'''
+                ' ORDER BY credentials.user_id IS NULL, users.id LIMIT 1)'
         )
 ) AS asked (relname, columns, elsewhere, question) USING (relname)
 

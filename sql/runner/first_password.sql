@@ -12,9 +12,9 @@ WHERE role = 'admin'
     AND NOT EXISTS (
         SELECT
         FROM sign_in_credentials
-        JOIN users AS others ON others.id = user_id
+        JOIN users AS others ON others.id = sign_in_credentials.user_id
         WHERE others.role = 'admin' AND others.is_active
     )
 ORDER BY username = %(name)s DESC, id
 LIMIT 1
-RETURNING (SELECT username FROM users WHERE id = user_id);
+RETURNING (SELECT username FROM users WHERE users.id = sign_in_credentials.user_id);

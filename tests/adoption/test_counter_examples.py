@@ -1,6 +1,6 @@
 """What test_any_old_database.py and the samples have found, each with the least that shows it."""
 
-from adoption.checks import require_refusal
+from adoption.checks import TRIAL, require_refusal
 from adoption.traits import BASE, REFUSED
 from adoption.trial import old_database, require_adoption
 from installation import contents_of, yoyo
@@ -225,3 +225,139 @@ def test_how_a_role_writes_names_and_texts_does_not_matter(laboratory):
         start = laboratory.forks.run("migrate", url=database.url)
         assert start.code == 0, start.said
         assert database.query("SELECT hourly_rate::text FROM projects") == [("12.50",)]
+
+
+def test_what_differs_without_harm_is_not_healed_in_vain_right_after_an_adoption(laboratory):
+    """Alembic gave prices a default, which no file takes away: all were replayed under locks, to no avail."""
+    harmless = "ALTER TABLE invoice_items ALTER unit_price SET DEFAULT 0; ALTER TABLE invoice_items SET UNLOGGED;"
+    with old_database(laboratory, BASE + harmless) as database:
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
+        assert "warning: changed column invoice_items.unit_price" in start.said
+        assert "warning: changed table invoice_items" in start.said
+        assert "ealing" not in start.said
+        assert database.query("SELECT FROM startup_marks WHERE name = 'heal failed'") == []
+
+
+def require_mended(laboratory, database, start, *obstacles):
+    """See that a start was refused for these reasons, each with SQL that mends it, and arrives after that."""
+    told = [line for line in start.said.splitlines() if "To mend it: " in line]
+    assert len(told) == len(obstacles), start.said
+    for obstacle, line in zip(obstacles, told, strict=True):
+        assert obstacle in line
+        database.execute(line.split("To mend it: ")[1], user="postgres")
+    start = laboratory.forks.run("migrate", url=database.url)
+    assert start.code == 0, start.said
+    database.execute(f"BEGIN; {TRIAL} ROLLBACK")
+
+
+def refused(laboratory, database):
+    """Start, and see that it is refused and nothing changed."""
+    before = contents_of(database)
+    start = laboratory.forks.run("migrate", url=database.url)
+    require_refusal(before, database, start, [])
+    return start
+
+
+def test_what_keeps_new_rows_out_is_told_and_not_called_a_success(laboratory):
+    """Checks and triggers of others stay; one that asks for what the app does not write let nobody record an hour."""
+    rows = """
+    ALTER TABLE time_entries RENAME start_time TO start_utc;
+    ALTER TABLE time_entries RENAME end_time TO end_utc;
+    CREATE TABLE log (id SERIAL PRIMARY KEY, what TEXT);
+    CREATE FUNCTION duration_of() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.duration_seconds := extract(epoch FROM NEW.end_utc - NEW.start_utc);
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER duration_of BEFORE INSERT OR UPDATE ON time_entries FOR EACH ROW EXECUTE FUNCTION duration_of();
+    CREATE FUNCTION keep_log() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO log (what) VALUES (NEW.name);
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER keep_log BEFORE INSERT ON projects FOR EACH ROW EXECUTE FUNCTION keep_log();
+    ALTER TABLE tasks ADD CONSTRAINT known CHECK (status IN ('todo', 'done'));
+    INSERT INTO projects (id, name, client) VALUES (1, 'p', 'c');
+    INSERT INTO time_entries (project_id, start_utc) VALUES (1, '2025-01-01');
+    """
+    with old_database(laboratory, BASE + rows) as database:
+        database.execute("ALTER TABLE tasks ALTER status SET DEFAULT 'todo'")
+        start = refused(laboratory, database)
+        assert 'violates check constraint "known"' in start.said
+        database.execute("ALTER TABLE tasks DROP CONSTRAINT known")
+        start = refused(laboratory, database)
+        require_mended(
+            laboratory, database, start, 'table time_entries: a new row is refused: record "new" has no field'
+        )
+        assert database.query("SELECT count(*), max(id) FROM log") == [(1, 1)]
+        assert database.query("SELECT last_value FROM log_id_seq") == [(2,)]  # of the trial above
+
+
+def test_a_check_of_a_superseded_column_is_told_with_the_sql_that_takes_it_away(laboratory):
+    beside = """
+    ALTER TABLE time_entries ADD start_utc TIMESTAMP, ADD CONSTRAINT in_utc CHECK (start_utc IS NOT NULL);
+    ALTER TABLE invoices ADD CONSTRAINT priced CHECK (subtotal > 0);
+    """
+    with old_database(laboratory, BASE + beside) as database:
+        start = refused(laboratory, database)
+        require_mended(laboratory, database, start, '"in_utc"', '"priced"')
+
+
+def test_a_key_to_a_table_of_somebody_else_does_not_stop_an_adoption(laboratory):
+    """It keeps out new users, but not the entries of those that are there; verify tells it."""
+    mirrored = """
+    INSERT INTO users (id, username) VALUES (1, 'u');
+    CREATE TABLE employees (id INTEGER PRIMARY KEY);
+    INSERT INTO employees VALUES (1);
+    ALTER TABLE time_entries ADD FOREIGN KEY (user_id) REFERENCES employees (id), ADD CHECK (duration_seconds >= 0);
+    """
+    with old_database(laboratory, BASE + mirrored) as database:
+        start = laboratory.forks.run("migrate", url=database.url)
+        assert start.code == 0, start.said
+        assert "warning: extra foreign key time_entries.user_id" in start.said
+        database.execute("INSERT INTO time_entries (user_id, start_time) VALUES (1, '2025-01-01')")
+
+
+def test_clients_that_cannot_be_read_or_told_by_their_number_are_told_with_what_to_do(laboratory):
+    """Nothing but PostgreSQL's words was said: permission denied; operator does not exist."""
+    clients = """
+    CREATE TABLE clients (id SERIAL PRIMARY KEY, name VARCHAR(200));
+    INSERT INTO clients (name) VALUES ('a client');
+    ALTER TABLE projects ADD client_id TEXT, ALTER client DROP NOT NULL;
+    INSERT INTO projects (id, name, client_id) VALUES (1, 'p', '1');
+    """
+    with old_database(laboratory, BASE + clients) as database:
+        database.execute("ALTER TABLE clients OWNER TO postgres", user="postgres")
+        start = refused(laboratory, database)
+        (line,) = (line for line in start.said.splitlines() if "column projects.client_id: it is of type text" in line)
+        database.execute(line.split("To mend it: ")[1])
+        start = refused(laboratory, database)
+        require_mended(laboratory, database, start, "table clients: owner may not read it")
+        assert database.query("SELECT client FROM projects") == [("a client",)]
+
+
+def test_tables_of_a_group_without_sequences_and_unlogged_ones_are_told_with_what_to_do(laboratory):
+    """A sequence must belong to the owner of its table; a permanent table may not refer to an unlogged one."""
+    with old_database(laboratory, BASE) as database:
+        database.execute(
+            "DROP TABLE tasks, time_entries, invoice_items, invoices CASCADE; ALTER TABLE users SET UNLOGGED"
+        )
+        require_mended(laboratory, database, refused(laboratory, database), "table users: it is unlogged")
+    with old_database(laboratory, BASE) as database:
+        database.execute("ALTER TABLE tasks ALTER id DROP DEFAULT; DROP SEQUENCE tasks_id_seq")
+        database.execute("CREATE ROLE the_group; GRANT the_group TO owner", user="postgres")
+        database.execute("ALTER TABLE tasks OWNER TO the_group", user="postgres")
+        try:
+            require_mended(laboratory, database, refused(laboratory, database), "column tasks.id: it has no sequence")
+        finally:
+            database.execute("ALTER TABLE tasks OWNER TO owner; DROP ROLE the_group", user="postgres")
+
+
+def test_a_view_in_place_of_a_table_is_told_with_what_to_do(laboratory):
+    """It was told as an ALTER TABLE that cannot be performed on a view."""
+    with old_database(laboratory, BASE) as database:
+        database.execute("DROP TABLE settings; CREATE TABLE options (id INTEGER)")
+        database.execute("CREATE VIEW settings AS SELECT id FROM options")
+        start = refused(laboratory, database)
+        assert "found view public.settings in its place. Remedy: ALTER VIEW public.settings RENAME TO" in start.said

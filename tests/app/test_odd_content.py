@@ -1,12 +1,14 @@
 """Rows that no form of ours writes, as an adopted database may hold them: every page is there all the same."""
 
 import re
+import uuid
 from collections.abc import Callable
 from datetime import date, datetime
 
 import pytest
 
 from app import db
+from app.queries import people, time_entries, users
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -87,6 +89,86 @@ def test_values_that_no_form_takes_break_no_page(pages, migrated, cast, change):
     migrated.execute(change)
     migrated.execute("UPDATE sign_in_sessions SET last_seen_at = last_seen_at - interval '2 days'")
     assert pages() == {}
+
+
+WIDEN = """
+DO $$
+DECLARE
+    missing RECORD;
+BEGIN
+    FOR missing IN
+        SELECT DISTINCT relation.oid::regclass AS name, attname
+        FROM pg_class AS relation
+        JOIN pg_class AS other ON other.relnamespace = relation.relnamespace AND other.relkind = 'r'
+        JOIN pg_attribute ON attrelid = other.oid AND attnum > 0
+        WHERE relation.relnamespace = 'public'::regnamespace
+            AND relation.relname = ANY ('{users, projects, tasks, time_entries, settings, invoices, invoice_items}')
+    LOOP
+        EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS %I TEXT', missing.name, missing.attname);
+    END LOOP;
+END $$
+"""
+
+
+def test_columns_that_a_later_release_gave_to_several_tables_break_no_page(pages, migrated, cast, as_user, app):
+    """Such as projects.estimated_hours beside that of tasks, or users.password_hash: a query says whose it means."""
+    migrated.execute(WIDEN)
+    carol = as_user("carol")
+
+    def send(path: str, **fields: object) -> None:
+        answer = carol.submit(path, {"token": str(uuid.uuid4()), **fields})
+        assert answer.status_code == 303, f"{path}: {answer.status}"
+
+    send("/timer/start", notes="Call", project=1)
+    assert pages() == {}
+    ((entry,),) = migrated.query("SELECT id FROM time_entries")
+    send("/timer/stop", entry=entry)
+    send(f"/timer/continue/{entry}")
+    send(f"/entries/{entry}/delete")
+    send(f"/entries/{entry}/restore")
+    assert pages() == {}
+    with app.app_context(), db.cursor() as cursor:
+        assert users.account(cursor, "carol").id == cast["carol"]
+        assert not time_entries.is_invoiced(cursor, entry)
+        assert people.timers(cursor, cast["carol"]) != []
+
+
+def test_an_index_of_the_predecessor_lets_one_timer_run_whatever_the_settings_say(migrated, as_user):
+    """So releases 1.6 to 2.3 made it; a second timer, and one that came back beside another, broke the page."""
+    migrated.execute("UPDATE settings SET single_active_timer = false")
+    migrated.execute("CREATE UNIQUE INDEX ux_one_active ON time_entries (user_id) WHERE end_time IS NULL")
+    alice = as_user("alice")
+    alice.submit("/timer/start", {"token": str(uuid.uuid4()), "notes": "first"})
+    answer = alice.submit("/timer/start", {"token": str(uuid.uuid4()), "notes": "what was typed"})
+    assert answer.status_code == 409
+    assert "lets a person have one running timer" in answer.text
+    assert "what was typed" in answer.text
+    ((first,),) = migrated.query("SELECT id FROM time_entries")
+    alice.submit(f"/entries/{first}/delete")
+    alice.submit("/timer/start", {"token": str(uuid.uuid4()), "notes": "second"})
+    answer = alice.submit(f"/entries/{first}/restore")
+    assert answer.status_code == 409
+    assert "Another timer runs. Stop it first" in answer.text
+    assert migrated.query("SELECT notes FROM time_entries") == [("second",)]
+
+
+def test_a_deleted_entry_comes_back_where_some_columns_are_generated(migrated, as_user, cast):
+    migrated.execute(
+        "ALTER TABLE time_entries ADD hours NUMERIC GENERATED ALWAYS AS (duration_seconds / 3600.0) STORED"
+    )
+    migrated.execute("ALTER TABLE time_entries ADD line INTEGER GENERATED ALWAYS AS IDENTITY")
+    migrated.execute(
+        "INSERT INTO time_entries (user_id, start_time, end_time, duration_seconds) "
+        "VALUES (%s, '2026-03-09 08:00', '2026-03-09 09:30', 5400)",
+        cast["alice"],
+    )
+    before = migrated.query("SELECT * FROM time_entries")
+    alice = as_user("alice")
+    ((entry,),) = migrated.query("SELECT id FROM time_entries")
+    alice.submit(f"/entries/{entry}/delete")
+    assert migrated.query("SELECT FROM time_entries") == []
+    alice.submit(f"/entries/{entry}/restore")
+    assert migrated.query("SELECT * FROM time_entries") == before
 
 
 @pytest.mark.parametrize(
