@@ -3,9 +3,9 @@
 import os
 import re
 from functools import cached_property
-from hashlib import sha256
 
 from startup.errors import UsageError
+from startup.hashing import sha256
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sql")
 TABLES_OF_THE_DOCUMENT = ("users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items")

@@ -127,6 +127,7 @@ def test_it_loads_nothing_that_it_does_not_need(settled, run_runner):
     loaded = {name.split(".")[0] for name in re.findall(r"^import time: .* \| +(\S+)$", result.stderr, re.MULTILINE)}
     assert {"runner", "psycopg2", "startup"} - loaded == {"runner"}
     assert loaded & {"yoyo", "sqlparse", "importlib_metadata", "argparse", "flask", "gunicorn", "subprocess"} == set()
+    assert loaded & {"socket", "threading", "hashlib"} == set(), "each takes as long as the questions to the database"
     assert "_ssl" not in loaded, "psycopg2 brings its own"
 
 
