@@ -11,19 +11,23 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg2
-from yoyo import internalmigrations
-from yoyo.backends.base import SavepointTransactionManager, TransactionManager
-from yoyo.backends.core.postgresql import PostgresqlBackend
-from yoyo.connections import DatabaseURI
-from yoyo.migrations import Migration, default_migration_table
 
 from startup import log
 from startup.catalog import question
 from startup.errors import ConnectionLostError, MigrationFailedError
+from startup.late_imports import put_off
 from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile, check_contents
 from startup.patience import Patience, passes
 from startup.statements import one_line
+
+# Half of what yoyo imports is for finding a backend by its name and for reading files, neither of which is asked of it.
+with put_off({"importlib_metadata": "entry_points", "sqlparse": "split"}):
+    from yoyo import internalmigrations
+    from yoyo.backends.base import SavepointTransactionManager, TransactionManager
+    from yoyo.backends.core.postgresql import PostgresqlBackend
+    from yoyo.connections import DatabaseURI
+    from yoyo.migrations import Migration, default_migration_table
 
 
 class Savepoint(SavepointTransactionManager):

@@ -122,13 +122,37 @@ def test_it_takes_no_lock_but_that_of_a_reader(server, settled, start):
         cursor.execute("ROLLBACK")
 
 
+def loaded_by(run_runner, database) -> set[str]:
+    result = run_runner("migrate", database=database, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    return {name.split(".")[0] for name in re.findall(r"^import time: .* \| +(\S+)$", result.stderr, re.MULTILINE)}
+
+
 def test_it_loads_nothing_that_it_does_not_need(settled, run_runner):
-    result = run_runner("migrate", database=settled, env={"PYTHONPROFILEIMPORTTIME": "1"})
-    loaded = {name.split(".")[0] for name in re.findall(r"^import time: .* \| +(\S+)$", result.stderr, re.MULTILINE)}
+    loaded = loaded_by(run_runner, settled)
     assert {"runner", "psycopg2", "startup"} - loaded == {"runner"}
     assert loaded & {"yoyo", "sqlparse", "importlib_metadata", "argparse", "flask", "gunicorn", "subprocess"} == set()
     assert loaded & {"socket", "threading", "hashlib"} == set(), "each takes as long as the questions to the database"
     assert "_ssl" not in loaded, "psycopg2 brings its own"
+
+
+def test_a_first_start_loads_of_yoyo_only_what_it_needs(database, run_runner):
+    loaded = loaded_by(run_runner, database)
+    assert "yoyo" in loaded
+    assert loaded & {"sqlparse", "importlib_metadata"} == set()
+
+
+def test_yoyo_finds_and_reads_all_the_same_once_it_is_asked():
+    program = (
+        "import startup.apply, yoyo, yoyo.backends.base\n"
+        "print(yoyo.backends.base.get_backend_class('postgresql').__name__)\n"
+        "migration = yoyo.read_migrations('sql')[0]\n"
+        "migration.load()\n"
+        "print(len(migration.steps))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert result.stderr == ""
+    backend, steps = result.stdout.split()
+    assert (backend, int(steps) > 1) == ("PostgresqlBackend", True)
 
 
 @pytest.mark.needs("linux")
