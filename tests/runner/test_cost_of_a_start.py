@@ -168,10 +168,10 @@ def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
 
 
 @pytest.mark.only_pg("pg18")
-def test_a_migration_costs_six_statements_beside_its_own(server, installation):
-    """A look at yoyo's lock row, BEGIN, the mark, the log row, the hash, COMMIT."""
+def test_a_migration_costs_four_messages_beside_its_own(server, installation):
+    """A look at yoyo's lock row, BEGIN, the mark with the log row and the hashes, COMMIT."""
 
-    def statements_of_a_first_start(files: int) -> int:
+    def messages_of_a_first_start(files: int) -> int:
         installation.keep(1)
         for number in range(files):
             installation.add(f"example-{number}", "SELECT 1;\n")
@@ -184,4 +184,4 @@ def test_a_migration_costs_six_statements_beside_its_own(server, installation):
             # Without those of whoever looks at a statement that takes long, as any may on a busy machine.
             return len(re.findall(rb"LOG:  statement: (?!" + re.escape(OBSERVING) + b")", logged))
 
-    assert statements_of_a_first_start(12) - statements_of_a_first_start(2) == 10 * (6 + 1)
+    assert messages_of_a_first_start(12) - messages_of_a_first_start(2) == 10 * (4 + 1)
