@@ -156,7 +156,7 @@ def test_yoyo_finds_and_reads_all_the_same_once_it_is_asked():
 
 
 @pytest.mark.needs("linux")
-def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
+def test_it_needs_no_more_memory_than_any_program_that_connects(settled):
     def peak_of(program: str) -> int:
         environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "DATABASE_URL": settled.url}
         result = subprocess.run(
@@ -164,7 +164,7 @@ def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
         )
         return int(re.search(r"VmHWM:\s+(\d+) kB", result.stdout)[1])
 
-    assert peak_of(START) - peak_of(FLOOR) < 3.5 * 1024
+    assert peak_of(START) < peak_of(FLOOR)
 
 
 @pytest.mark.only_pg("pg18")
