@@ -8,22 +8,35 @@ import re
 import socket
 import time
 from datetime import UTC, datetime
+from functools import cached_property
 from uuid import uuid4
 
 import psycopg2
-from yoyo import internalmigrations
-from yoyo.backends.base import SavepointTransactionManager, TransactionManager
-from yoyo.backends.core.postgresql import PostgresqlBackend
-from yoyo.connections import DatabaseURI
-from yoyo.migrations import Migration, default_migration_table
 
 from startup import log
 from startup.catalog import question
 from startup.errors import ConnectionLostError, MigrationFailedError
+from startup.late_imports import put_off
 from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile, check_contents
 from startup.patience import Patience, passes
 from startup.statements import one_line
+
+# Half of what yoyo imports is for finding a backend by its name and for reading files, neither of which is asked of it.
+with put_off({"importlib_metadata": "entry_points", "sqlparse": "split"}):
+    from yoyo import internalmigrations
+    from yoyo.backends.base import SavepointTransactionManager, TransactionManager
+    from yoyo.backends.core.postgresql import PostgresqlBackend
+    from yoyo.connections import DatabaseURI
+    from yoyo.migrations import Migration, default_migration_table
+
+
+KEEP_HASHES = (
+    "INSERT INTO migration_hashes (migration_id, raw_sha256, normalised_sha256)"
+    " VALUES (%(migration_id)s, %(raw_sha256)s, %(normalised_sha256)s)"
+    " ON CONFLICT (migration_id) DO UPDATE SET raw_sha256 = EXCLUDED.raw_sha256,"
+    " normalised_sha256 = EXCLUDED.normalised_sha256, recorded_at = DEFAULT"
+)
 
 
 class Savepoint(SavepointTransactionManager):
@@ -108,10 +121,22 @@ class Ledger(PostgresqlBackend):
         with self.transaction():
             if file.transactional:
                 self.run(file)
-            migration = Migration(file.id, file.path, source_dir=None)
-            self.mark_one(migration, log=False)
-            self.log_migration(migration, "apply")
-            self._keep_hash(file)
+            self._mark(file)
+
+    def _mark(self, file: MigrationFile) -> None:
+        """Write the mark, the log row and the hashes, in one message to the server."""
+        self.ensure_internal_schema_updated()
+        self._keeps_hashes = self._keeps_hashes or _has_hashes(self.connection)
+        statements = [*self._marking, KEEP_HASHES] if self._keeps_hashes else self._marking
+        values = self.get_log_data(Migration(file.id, file.path, source_dir=None))
+        values |= {"when": values["created_at_utc"]} | _hashes_of(file)
+        self.cursor().execute(";\n".join(statements), values)
+
+    @cached_property
+    def _marking(self) -> list[str]:
+        """Yoyo's statements that mark a migration and log that; it would write them anew for each."""
+        statements = [self.format_sql(sql) for sql in (self.mark_migration_sql, self.log_migration_sql)]
+        return [re.sub(r":(\w+)", r"%(\1)s", statement) for statement in statements]
 
     def run_again(self, file: MigrationFile) -> None:
         """Run a file that is applied already."""
@@ -147,7 +172,7 @@ class Ledger(PostgresqlBackend):
                     f" DROP INDEX {file.index}, then start again"
                 )
 
-    def get_log_data(self, migration=None, operation="apply"):
+    def get_log_data(self, migration=None, operation="apply") -> dict:
         """What yoyo logs of a migration; yoyo's own way fails for a uid without a name and waits for DNS."""
         return {
             "id": str(uuid4()),
@@ -158,11 +183,6 @@ class Ledger(PostgresqlBackend):
             "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
             "operation": operation,
         }
-
-    def _keep_hash(self, file: MigrationFile) -> None:
-        self._keeps_hashes = self._keeps_hashes or _has_hashes(self.connection)
-        if self._keeps_hashes:
-            _keep_hashes(self.connection, [file])
 
 
 def apply_migrations(connection, files: list[MigrationFile], seconds: int, before_each=lambda: None) -> None:
@@ -294,7 +314,9 @@ def record_hashes(connection, files: list[MigrationFile]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT migration_id FROM migration_hashes")
         kept = {id for (id,) in cursor.fetchall()}
-    _keep_hashes(connection, [file for file in files if file.id not in kept])
+        for file in files:
+            if file.id not in kept:
+                cursor.execute(KEEP_HASHES, _hashes_of(file))
 
 
 def _has_hashes(connection) -> bool:
@@ -303,15 +325,12 @@ def _has_hashes(connection) -> bool:
         return cursor.fetchone()[0]
 
 
-def _keep_hashes(connection, files: list[MigrationFile]) -> None:
-    with connection.cursor() as cursor:
-        for file in files:
-            cursor.execute(
-                "INSERT INTO migration_hashes (migration_id, raw_sha256, normalised_sha256) VALUES (%s, %s, %s)"
-                " ON CONFLICT (migration_id) DO UPDATE SET raw_sha256 = EXCLUDED.raw_sha256,"
-                " normalised_sha256 = EXCLUDED.normalised_sha256, recorded_at = DEFAULT",
-                (file.id, file.raw_sha256, file.normalised_sha256),
-            )
+def _hashes_of(file: MigrationFile) -> dict[str, str]:
+    return {
+        "migration_id": file.id,
+        "raw_sha256": file.raw_sha256,
+        "normalised_sha256": file.normalised_sha256,
+    }
 
 
 def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: Patience) -> Exception:

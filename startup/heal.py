@@ -1,11 +1,11 @@
 """Healing: what somebody damaged by hand is put back by replaying the idempotent migrations."""
 
 import re
-from hashlib import sha256
 
 from startup import log
 from startup.catalog import State, ask, place_of, read_state, table_of, type_of
 from startup.differences import SEVERITIES, Difference, rows_that_break
+from startup.hashing import sha256
 from startup.migrations import MigrationFile, edited
 from startup.verification import Verification, compare
 

@@ -3,9 +3,9 @@
 import os
 import re
 from functools import cached_property
-from hashlib import sha256
 
 from startup.errors import UsageError
+from startup.hashing import sha256
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sql")
 TABLES_OF_THE_DOCUMENT = ("users", "projects", "tasks", "time_entries", "settings", "invoices", "invoice_items")
@@ -18,7 +18,7 @@ class MigrationFile:
     def __init__(self, path: str):
         self.path = path
         self.id = os.path.basename(path).removesuffix(".sql")
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             self.content = file.read()
 
     @property
@@ -107,12 +107,13 @@ def read_folder(folder: str = FOLDER, prefix: str = "") -> list[MigrationFile]:
     except OSError as error:
         raise UsageError(f"{folder}: the migrations cannot be read: {error.strerror}") from None
     problems, numbers, files = [], [], []
+    numbered = re.compile(rf"{prefix}(\d+)")
     for name in names:
         if name.endswith(".rollback.sql"):
             if name.removesuffix(".rollback.sql") + ".sql" not in names:
                 problems.append(f"{shown}/{name}: there is no migration of that name to roll back; remove it")
             continue
-        if number := re.match(rf"{prefix}(\d+)", name):
+        if number := numbered.match(name):
             numbers.append((int(number[1]), name))
         parts = NAME.fullmatch(name)
         if not parts or parts["prefix"] != prefix:

@@ -1,7 +1,7 @@
 """What a start tells the operator, and what verify and status print."""
 
 import json
-import socket
+import os
 import sys
 
 import psycopg2
@@ -15,7 +15,7 @@ from startup.verification import Verification
 
 def tell_connection(connection, state: State, since: float) -> None:
     """Say where this runs and which database it reached."""
-    host, info = socket.gethostname(), connection.info
+    host, info = os.uname().nodename, connection.info
     addresses = machine.addresses()
     driver = psycopg2.__version__.split()[0]
     log.write(

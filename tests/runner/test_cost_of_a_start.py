@@ -122,16 +122,41 @@ def test_it_takes_no_lock_but_that_of_a_reader(server, settled, start):
         cursor.execute("ROLLBACK")
 
 
+def loaded_by(run_runner, database) -> set[str]:
+    result = run_runner("migrate", database=database, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    return {name.split(".")[0] for name in re.findall(r"^import time: .* \| +(\S+)$", result.stderr, re.MULTILINE)}
+
+
 def test_it_loads_nothing_that_it_does_not_need(settled, run_runner):
-    result = run_runner("migrate", database=settled, env={"PYTHONPROFILEIMPORTTIME": "1"})
-    loaded = {name.split(".")[0] for name in re.findall(r"^import time: .* \| +(\S+)$", result.stderr, re.MULTILINE)}
+    loaded = loaded_by(run_runner, settled)
     assert {"runner", "psycopg2", "startup"} - loaded == {"runner"}
     assert loaded & {"yoyo", "sqlparse", "importlib_metadata", "argparse", "flask", "gunicorn", "subprocess"} == set()
+    assert loaded & {"socket", "threading", "hashlib"} == set(), "each takes as long as the questions to the database"
     assert "_ssl" not in loaded, "psycopg2 brings its own"
 
 
+def test_a_first_start_loads_of_yoyo_only_what_it_needs(database, run_runner):
+    loaded = loaded_by(run_runner, database)
+    assert "yoyo" in loaded
+    assert loaded & {"sqlparse", "importlib_metadata"} == set()
+
+
+def test_yoyo_finds_and_reads_all_the_same_once_it_is_asked():
+    program = (
+        "import startup.apply, yoyo, yoyo.backends.base\n"
+        "print(yoyo.backends.base.get_backend_class('postgresql').__name__)\n"
+        "migration = yoyo.read_migrations('sql')[0]\n"
+        "migration.load()\n"
+        "print(len(migration.steps))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert result.stderr == ""
+    backend, steps = result.stdout.split()
+    assert (backend, int(steps) > 1) == ("PostgresqlBackend", True)
+
+
 @pytest.mark.needs("linux")
-def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
+def test_it_needs_no_more_memory_than_any_program_that_connects(settled):
     def peak_of(program: str) -> int:
         environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "DATABASE_URL": settled.url}
         result = subprocess.run(
@@ -139,14 +164,14 @@ def test_it_needs_little_memory_beyond_that_of_the_driver(settled):
         )
         return int(re.search(r"VmHWM:\s+(\d+) kB", result.stdout)[1])
 
-    assert peak_of(START) - peak_of(FLOOR) < 3.5 * 1024
+    assert peak_of(START) < peak_of(FLOOR)
 
 
 @pytest.mark.only_pg("pg18")
-def test_a_migration_costs_six_statements_beside_its_own(server, installation):
-    """A look at yoyo's lock row, BEGIN, the mark, the log row, the hash, COMMIT."""
+def test_a_migration_costs_four_messages_beside_its_own(server, installation):
+    """A look at yoyo's lock row, BEGIN, the mark with the log row and the hashes, COMMIT."""
 
-    def statements_of_a_first_start(files: int) -> int:
+    def messages_of_a_first_start(files: int) -> int:
         installation.keep(1)
         for number in range(files):
             installation.add(f"example-{number}", "SELECT 1;\n")
@@ -159,4 +184,4 @@ def test_a_migration_costs_six_statements_beside_its_own(server, installation):
             # Without those of whoever looks at a statement that takes long, as any may on a busy machine.
             return len(re.findall(rb"LOG:  statement: (?!" + re.escape(OBSERVING) + b")", logged))
 
-    assert statements_of_a_first_start(12) - statements_of_a_first_start(2) == 10 * (6 + 1)
+    assert messages_of_a_first_start(12) - messages_of_a_first_start(2) == 10 * (4 + 1)

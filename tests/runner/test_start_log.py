@@ -119,7 +119,7 @@ def test_a_machine_that_tells_nothing_has_no_addresses(monkeypatch):
     def refuse():
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(socket, "if_nameindex", refuse)
+    monkeypatch.setattr(machine.socket, "if_nameindex", refuse)
     assert all(":" in address for address in machine.addresses())
 
 
