@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
-from installation import MIGRATIONS, SLOW_ANSWER, contents_of, errors_in, read_until, wait_for
+from installation import MIGRATIONS, SLOW_ANSWER, contents_of, errors_in, read_until, sessions_in, wait_for
 from listeners import closed_port
 from parts import program
 
@@ -92,6 +92,17 @@ class TestBehindAPooler:
         assert f"Migrations go through MIGRATION_DATABASE_URL ({straight}), as owner" in result.stderr
         assert run_runner("verify", database=database).returncode == 0
         assert run_runner("plan", database=through(pooler, database), env=env).stdout == "Nothing is pending\n"
+
+    def test_no_yoyo_run_by_hand_is_taken_for_dead(self, migrated, pooler, installation):
+        """One that came through the pooler may have no session at the moment."""
+        installation.add("example", "CREATE TABLE made_it (id INTEGER);\n")
+        migrated.execute("INSERT INTO yoyo_lock VALUES (1, timezone('utc', now()), 4711)")
+        wait_for(lambda: sessions_in(migrated) == 0)
+        env = {"MIGRATION_DATABASE_URL": migrated.url, "LOCK_WAIT_SECONDS": "0"}
+        result = installation.run("migrate", database=through(pooler, migrated), env=env)
+        assert result.returncode == 7, result.stderr
+        assert "alive" in errors_in(result)[0]
+        assert migrated.query("SELECT pid FROM yoyo_lock") == [(4711,)]
 
     def test_starts_at_once_apply_each_migration_once_and_leave_no_lock(self, database, pooler, installation):
         env = {"MIGRATION_DATABASE_URL": database.url}
