@@ -139,6 +139,6 @@ def _id(value: object) -> int | None:
     if value is None or value == "":
         return None
     number = int(str(value))  # WTForms answers a ValueError with a sentence
-    if not 0 < number < 2**31:
+    if not 0 < number < 2**63:
         raise ValueError("no id")
     return number

@@ -12,7 +12,7 @@ from app.forms.text import NoControlCharacters
 from app.queries.reports import Choice
 from app.reporting import COLUMNS, FIRST_DAY, LAST_DAY, PERIODS, ROWS
 
-ID = re.compile("[0-9]{1,10}")
+ID = re.compile("[0-9]{1,19}")
 # What queries.reports takes from around a tag.
 BLANKS = " \t\r\n"
 NO_CHOICE = "There is no such choice: take one of the list."
@@ -105,7 +105,7 @@ class PlaceField(StringField):
             moment = datetime.fromisoformat(start)
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo or not ID.fullmatch(entry_id) or int(entry_id) >= 2**31:
+        if moment is None or moment.tzinfo or not ID.fullmatch(entry_id) or int(entry_id) >= 2**63:
             raise ValueError("The list does not go on there. Begin again at its first page.")
         self.data = moment, int(entry_id)
 

@@ -120,7 +120,7 @@ def hours(
         FROM (
             SELECT project_id, start_time, credited_minutes(start_time, end_time, duration_seconds, %(at)s) AS minutes
             FROM time_entries
-            WHERE project_id = ANY (%(projects)s::int[]) AND (%(user)s IS NULL OR user_id = %(user)s)
+            WHERE project_id = ANY (%(projects)s::bigint[]) AND (%(user)s IS NULL OR user_id = %(user)s)
         ) AS credited
         GROUP BY project_id
         """,
@@ -309,7 +309,7 @@ def invoiced_minutes(cursor: Cursor, project_id: int, at: datetime) -> int:
         FROM time_entries
         WHERE project_id = %(project)s AND billable AND end_time IS NOT NULL
             AND id IN (
-                SELECT (regexp_matches(invoice_items.time_entry_ids, '(?<![0-9])[0-9]{1,10}(?![0-9])', 'g'))[1]::bigint
+                SELECT (regexp_matches(invoice_items.time_entry_ids, '(?<![0-9])[0-9]{1,18}(?![0-9])', 'g'))[1]::bigint
                 FROM invoice_items
                 JOIN invoices ON invoices.id = invoice_items.invoice_id
                 WHERE invoice_items.time_entry_ids <> '' AND invoices.status <> 'cancelled'

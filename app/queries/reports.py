@@ -30,9 +30,9 @@ TAGS = sql.SQL(
 ).format(parts=PARTS)
 MATCHING = sql.SQL(
     """
-    (%(user)s::integer IS NULL OR user_id = %(user)s)
-    AND (%(project)s::integer IS NULL OR project_id = %(project)s)
-    AND (%(task)s::integer IS NULL OR task_id = %(task)s)
+    (%(user)s::bigint IS NULL OR user_id = %(user)s)
+    AND (%(project)s::bigint IS NULL OR project_id = %(project)s)
+    AND (%(task)s::bigint IS NULL OR task_id = %(task)s)
     AND (%(client)s::text IS NULL OR project_id IN (
         SELECT id FROM projects WHERE lower(btrim(client)) = lower(%(client)s)
     ))
@@ -57,11 +57,11 @@ MATCHING = sql.SQL(
 # are split after the sum: there are far fewer different texts of tags than entries. Tags and clients of which only the
 # case differs are one row, under one of their spellings.
 GROUPINGS = {
-    "none": ("NULL::integer", "", "sums.key"),
+    "none": ("NULL::bigint", "", "sums.key"),
     "user": ("user_id", "", "sums.key"),
-    "project": ("NULL::integer", "", "sums.project_id"),
+    "project": ("NULL::bigint", "", "sums.project_id"),
     "client": (
-        "NULL::integer",
+        "NULL::bigint",
         """
         LEFT JOIN (
             SELECT lower(btrim(client)) AS folded, min(btrim(client)) AS spelling FROM projects GROUP BY 1
@@ -174,7 +174,7 @@ def entries(
     """Return up to `limit` entries that start from `begin` until before `end`, the newest first, below `after`."""
     cursor.execute(
         _listed(
-            "AND (%(after)s::timestamp IS NULL OR (start_time, id) < (%(after)s::timestamp, %(after_id)s::integer)) "
+            "AND (%(after)s::timestamp IS NULL OR (start_time, id) < (%(after)s::timestamp, %(after_id)s::bigint)) "
             "ORDER BY start_time DESC, id DESC LIMIT %(limit)s",
             "DESC",
         ),
@@ -210,7 +210,7 @@ def span(cursor: Cursor, user_id: int | None, earliest: datetime, latest: dateti
         SELECT least(greatest(min(start_time), %(earliest)s), %(latest)s),
             least(greatest(max(start_time), %(earliest)s), %(latest)s)
         FROM time_entries
-        WHERE %(user)s::integer IS NULL OR user_id = %(user)s
+        WHERE %(user)s::bigint IS NULL OR user_id = %(user)s
         HAVING min(start_time) IS NOT NULL
         """,
         {"user": user_id, "earliest": earliest, "latest": latest},
@@ -253,7 +253,7 @@ def task_choices(cursor: Cursor, project_id: int | None, chosen: int | None) -> 
         SELECT tasks.id, tasks.name, projects.name
         FROM tasks
         JOIN projects ON projects.id = tasks.project_id
-        WHERE %(project)s::integer IS NULL OR tasks.project_id = %(project)s OR tasks.id = %(chosen)s
+        WHERE %(project)s::bigint IS NULL OR tasks.project_id = %(project)s OR tasks.id = %(chosen)s
         ORDER BY tasks.id = %(chosen)s DESC NULLS LAST, tasks.id DESC
         LIMIT %(limit)s
         """,

@@ -176,8 +176,8 @@ def restore(cursor: Cursor, entry_id: int) -> bool:
             SELECT {values}
             FROM deleted_time_entries AS kept
             LEFT JOIN tasks
-                ON tasks.id = (kept.entry ->> 'task_id')::integer
-                AND tasks.project_id = (kept.entry ->> 'project_id')::integer
+                ON tasks.id = (kept.entry ->> 'task_id')::bigint
+                AND tasks.project_id = (kept.entry ->> 'project_id')::bigint
             CROSS JOIN LATERAL jsonb_populate_record(
                 NULL::time_entries, kept.entry || jsonb_build_object('task_id', tasks.id)
             ) AS restored

@@ -57,8 +57,8 @@ def hold(cursor: Cursor, user_id: int, works: Collection[Work], begin: datetime,
         SELECT FROM time_entries
         WHERE user_id = %(user)s AND start_time >= %(begin)s AND start_time < %(end)s
         FOR NO KEY UPDATE;
-        SELECT FROM projects WHERE id = ANY (%(projects)s::integer[]) FOR KEY SHARE;
-        SELECT FROM tasks WHERE id = ANY (%(tasks)s::integer[]) FOR KEY SHARE;
+        SELECT FROM projects WHERE id = ANY (%(projects)s::bigint[]) FOR KEY SHARE;
+        SELECT FROM tasks WHERE id = ANY (%(tasks)s::bigint[]) FOR KEY SHARE;
         """,
         {
             "user": user_id,
@@ -117,7 +117,7 @@ def names(cursor: Cursor, wanted: Collection[Work]) -> dict[Work, Named]:
         SELECT work.project_id, work.task_id, projects.name, projects.client, tasks.name,
             coalesce(projects.status = 'active', true), coalesce(projects.billable, true),
             work.task_id IS NULL OR tasks.project_id IS NOT DISTINCT FROM work.project_id
-        FROM unnest(%s::integer[], %s::integer[]) AS work (project_id, task_id)
+        FROM unnest(%s::bigint[], %s::bigint[]) AS work (project_id, task_id)
         LEFT JOIN projects ON projects.id = work.project_id
         LEFT JOIN tasks ON tasks.id = work.task_id
         WHERE (work.project_id IS NULL OR projects.id IS NOT NULL) AND (work.task_id IS NULL OR tasks.id IS NOT NULL)

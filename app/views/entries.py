@@ -25,7 +25,7 @@ blueprint = Blueprint("entries", __name__)
 
 DELETED_BY_ADMIN = "An administrator deleted this entry. Ask them to bring it back if it should be there."
 INVOICED = "This entry is on an invoice, so it stays as it is. Cancel the invoice first."
-LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**63 - 1  # an adopted database may have ids beyond integer
 EPOCH = datetime(1970, 1, 1)
 
 
@@ -114,14 +114,14 @@ def _number(name: str) -> int | None:
     text = request.args.get(name, "")
     if not text:
         return None
-    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > LARGEST_ID:
+    if not re.fullmatch("[0-9]{1,19}", text) or int(text) > LARGEST_ID:
         abort(404)
     return int(text)
 
 
 def _key(name: str) -> Key | None:
     """Read the place of a page: microseconds since 1970 and an id."""
-    found = re.fullmatch(r"(-?[0-9]{1,17})-([0-9]{1,10})", request.args.get(name, ""))
+    found = re.fullmatch(r"(-?[0-9]{1,17})-([0-9]{1,19})", request.args.get(name, ""))
     if found is None:
         return None
     try:

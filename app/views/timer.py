@@ -417,7 +417,7 @@ def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> date
 
 def _own(cursor: Cursor, entry_id: int | None) -> Timer:
     """Return the viewer's entry, running or not; a page of 404 where it is somebody else's or gone."""
-    entry = timer.of_user(cursor, security.viewer().id, entry_id) if entry_id and entry_id < 2**31 else None
+    entry = timer.of_user(cursor, security.viewer().id, entry_id) if entry_id and entry_id < 2**63 else None
     if entry is None:
         abort(404)
     return entry

@@ -181,6 +181,8 @@ def test_what_refers_to_an_id_beyond_integer_is_made_as_wide(laboratory):
             INSERT INTO invoices (invoice_number, client_name, issue_date, due_date, created_by)
                 VALUES ('A', 'c', '2025-01-01', '2025-01-02', 5000000000);
         """)
+        invited = laboratory.forks.run("invite", "from an import", url=database.url)
+        assert invited.code == 0, invited.said
 
 
 def test_a_setting_that_is_too_long_for_its_column_is_told_and_not_cut_off(laboratory):

@@ -4,11 +4,14 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 
 from app import db
 from app.queries import people, time_entries, users
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.only_pg("pg18")
 
@@ -169,6 +172,39 @@ def test_a_deleted_entry_comes_back_where_some_columns_are_generated(migrated, a
     assert migrated.query("SELECT FROM time_entries") == []
     alice.submit(f"/entries/{entry}/restore")
     assert migrated.query("SELECT * FROM time_entries") == before
+
+
+def test_ids_beyond_integer_break_no_page(migrated, request):
+    """So an import may bring them; users of such an id could not even be invited."""
+    for table in ("users", "projects", "tasks", "time_entries"):
+        migrated.execute(f"ALTER TABLE {table} ALTER id TYPE BIGINT")
+        migrated.execute(f"ALTER SEQUENCE {table}_id_seq AS BIGINT RESTART WITH 5000000000")
+    for column in ("tasks ALTER assigned_to", "tasks ALTER created_by", "tasks ALTER project_id"):
+        migrated.execute(f"ALTER TABLE {column} TYPE BIGINT")
+    for column in ("user_id", "project_id", "task_id"):
+        migrated.execute(f"ALTER TABLE time_entries ALTER {column} TYPE BIGINT")
+    migrated.execute((ROOT / "sql/0041-wide-ids.sql").read_text("ascii"))
+    cast, as_user, pages = (request.getfixturevalue(name) for name in ("cast", "as_user", "pages"))
+    ((project,),) = migrated.query("INSERT INTO projects (name, client) VALUES ('p', 'c') RETURNING id")
+    made = "INSERT INTO tasks (project_id, name, created_by, assigned_to) VALUES (%s, 't', %s, %s) RETURNING id"
+    ((task,),) = migrated.query(made, project, cast["carol"], cast["carol"])
+    carol = as_user("carol")
+
+    def send(path: str, **fields: object) -> None:
+        answer = carol.submit(path, {"token": str(uuid.uuid4()), **fields})
+        assert answer.status_code == 303, f"{path}: {answer.status}"
+
+    send("/timer/start", notes="Call", project=project, task=task)
+    ((entry,),) = migrated.query("SELECT id FROM time_entries")
+    assert entry == 5000000000
+    send("/timer/stop", entry=entry)
+    send(f"/entries/{entry}/delete")
+    send(f"/entries/{entry}/restore")
+    send(f"/people/{cast['alice']}/deactivate")
+    assert pages() == {}
+    for page in (f"/projects/{project}", f"/tasks/{task}", f"/?project={project}", f"/reports?project={project}"):
+        assert carol.get(page).status_code == 200, page
+    assert migrated.query("SELECT project_id, task_id FROM time_entries") == [(project, task)]
 
 
 @pytest.mark.parametrize(

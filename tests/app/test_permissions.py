@@ -273,7 +273,7 @@ def routes(app: Any) -> Iterator[str]:
     """Give the method and the rule of each route; HEAD is as GET, OPTIONS tells nothing."""
     for rule in app.url_map.iter_rules():
         for method in rule.methods - {"HEAD", "OPTIONS"}:
-            yield f"{method} {rule.rule.replace('int(max=2147483647)', 'id')}"
+            yield f"{method} {rule.rule.replace('int(max=9223372036854775807)', 'id')}"
 
 
 @pytest.fixture
