@@ -6,7 +6,7 @@ from contextlib import closing
 
 from flask import Flask
 
-from app import analytics, db, errors, formats, headers, metrics, navigation, security, static_files
+from app import analytics, db, errors, formats, headers, ids, metrics, navigation, security, static_files
 from app.queries import secrets
 from app.readiness import Readiness
 from app.views import (
@@ -39,6 +39,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     configuration = read_configuration(environ)
 
     app = Flask(__name__)
+    app.url_map.converters["id"] = ids.IdConverter
     app.config.update(
         SECRET_KEY=configuration.secret_key or _kept_secret_key(configuration),
         BASE_URL=configuration.base_url,

@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from app import durations, formats
+from app import durations, formats, ids
 from app.queries.week import Work
 
 DAYS = 7
 LONGEST_DAY = 24 * 60
 
 CELL = re.compile(r"cell-(\d{1,19})-(\d{1,19})-([0-6])")
-ROW = re.compile(r"(\d{1,19})-(\d{1,19})")
+ROW = re.compile(r"(\d+)-(\d+)")
 
 
 class Change(NamedTuple):
@@ -34,8 +34,8 @@ def row_name(work: Work) -> str:
 def work_of(name: str) -> Work | None:
     """Return what the row of that name is about, None where there is no such name."""
     found = ROW.fullmatch(name)
-    ids = [int(number) for number in found.groups()] if found else [2**63]
-    return (ids[0] or None, ids[1] or None) if max(ids) < 2**63 else None
+    project, task = map(ids.parse, found.groups()) if found else (None, None)
+    return None if project is None or task is None else (project or None, task or None)
 
 
 def field_name(work: Work, day: int) -> str:

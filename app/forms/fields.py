@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import Length
 
-from app import durations, formats, security, tags, timekeeping
+from app import durations, formats, ids, security, tags, timekeeping
 from app.forms.text import NoControlCharacters, plain_lines
 
 LONGEST_NOTES = 10_000
@@ -138,7 +138,7 @@ def word_of(second: bool | None) -> str:
 def _id(value: object) -> int | None:
     if value is None or value == "":
         return None
-    number = int(str(value))  # WTForms answers a ValueError with a sentence
-    if not 0 < number < 2**63:
-        raise ValueError("no id")
+    number = ids.parse(str(value))
+    if not number:
+        raise ValueError("no id")  # which WTForms answers with a sentence
     return number

@@ -1,6 +1,5 @@
 """What is asked of a report. All of it comes in the address; what cannot be read is left at its default."""
 
-import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 from wtforms import DateField, Field, Form, IntegerField, SelectChoice, SelectField, StringField, ValidationError
 from wtforms.validators import Length, Optional
 
+from app import ids
 from app.forms.text import NoControlCharacters
 from app.queries.reports import Choice
 from app.reporting import COLUMNS, FIRST_DAY, LAST_DAY, PERIODS, ROWS
 
-ID = re.compile("[0-9]{1,19}")
 # What queries.reports takes from around a tag.
 BLANKS = " \t\r\n"
 NO_CHOICE = "There is no such choice: take one of the list."
@@ -62,9 +61,9 @@ class RowField(SelectField):
     def post_validate(self, form: Form, validation_stopped: bool) -> None:
         if self.data is None:
             return
-        if not (self.data.isascii() and self.data.isdecimal() and len(self.data) <= 20):
-            raise ValidationError("It is a number: take one of the list.")
-        self.data = int(self.data)
+        self.data = ids.parse(self.data)
+        if self.data is None:
+            raise ValidationError("There is no such choice: take one of the list.")
 
 
 class DayField(DateField):
@@ -105,9 +104,10 @@ class PlaceField(StringField):
             moment = datetime.fromisoformat(start)
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo or not ID.fullmatch(entry_id) or int(entry_id) >= 2**63:
+        last = ids.parse(entry_id)
+        if moment is None or moment.tzinfo or last is None:
             raise ValueError("The list does not go on there. Begin again at its first page.")
-        self.data = moment, int(entry_id)
+        self.data = moment, last
 
 
 def after_from(form: Form, field: Field) -> None:

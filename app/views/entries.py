@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, overlaps, security, tags, timekeeping, timers, typed
+from app import db, formats, ids, navigation, overlaps, security, tags, timekeeping, timers, typed
 from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
 from app.forms.fields import word_of
 from app.queries import entry_pages, people, projects, tasks, time_entries, timer
@@ -25,7 +25,6 @@ blueprint = Blueprint("entries", __name__)
 
 DELETED_BY_ADMIN = "An administrator deleted this entry. Ask them to bring it back if it should be there."
 INVOICED = "This entry is on an invoice, so it stays as it is. Cancel the invoice first."
-LARGEST_ID = 2**63 - 1  # an adopted database may have ids beyond integer
 EPOCH = datetime(1970, 1, 1)
 
 
@@ -112,11 +111,10 @@ def _filters() -> Filters:
 
 def _number(name: str) -> int | None:
     text = request.args.get(name, "")
-    if not text:
-        return None
-    if not re.fullmatch("[0-9]{1,19}", text) or int(text) > LARGEST_ID:
+    number = ids.parse(text)
+    if text and number is None:
         abort(404)
-    return int(text)
+    return number
 
 
 def _key(name: str) -> Key | None:
@@ -125,7 +123,7 @@ def _key(name: str) -> Key | None:
     if found is None:
         return None
     try:
-        return Key(EPOCH + timedelta(microseconds=int(found[1])), min(int(found[2]), LARGEST_ID))
+        return Key(EPOCH + timedelta(microseconds=int(found[1])), min(int(found[2]), ids.LARGEST))
     except OverflowError:
         abort(404)
 
@@ -142,7 +140,7 @@ def _address(**changes: object) -> str:
 
 def _address_by_id(endpoint: str) -> Callable[[int], str]:
     """Return what makes the address of an entry from its id, quicker than asking for each of the many on a page."""
-    before, after = url_for(endpoint, entry_id=LARGEST_ID).split(str(LARGEST_ID))
+    before, after = url_for(endpoint, entry_id=ids.LARGEST).split(str(ids.LARGEST))
     return lambda entry_id: f"{before}{entry_id}{after}"
 
 
@@ -212,7 +210,7 @@ def create() -> ResponseReturnValue:
 # --- Editing ---
 
 
-@blueprint.get("/entries/<int:entry_id>/edit")
+@blueprint.get("/entries/<id:entry_id>/edit")
 def edit(entry_id: int) -> ResponseReturnValue:
     """The form of an entry; with the header X-Part alone, for a script that puts it into the list."""
     entry = _visible(db.cursor(), entry_id)
@@ -221,7 +219,7 @@ def edit(entry_id: int) -> ResponseReturnValue:
     return _form_page(_form_of(entry), entry)
 
 
-@blueprint.post("/entries/<int:entry_id>/edit")
+@blueprint.post("/entries/<id:entry_id>/edit")
 def save(entry_id: int) -> ResponseReturnValue:
     """Change an entry, unless somebody else did meanwhile."""
     form = EntryForm(with_instead(request.form))
@@ -269,7 +267,7 @@ def save(entry_id: int) -> ResponseReturnValue:
 # --- Deleting, and bringing back ---
 
 
-@blueprint.post("/entries/<int:entry_id>/delete")
+@blueprint.post("/entries/<id:entry_id>/delete")
 def delete(entry_id: int) -> ResponseReturnValue:
     """Delete an entry, and offer to bring it back. A second time does nothing."""
     with db.change() as cursor:
@@ -292,7 +290,7 @@ def delete(entry_id: int) -> ResponseReturnValue:
     return navigation.back()
 
 
-@blueprint.post("/entries/<int:entry_id>/restore")
+@blueprint.post("/entries/<id:entry_id>/restore")
 def restore(entry_id: int) -> ResponseReturnValue:
     """Bring back an entry that was deleted: for who deleted it, and for administrators. A second time does nothing."""
     is_single = security.current_settings().single_active_timer

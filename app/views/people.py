@@ -61,14 +61,14 @@ def add() -> ResponseReturnValue:
     return redirect(url_for("people.person", user_id=user_id), 303)
 
 
-@blueprint.get("/people/<int(max=9223372036854775807):user_id>")
+@blueprint.get("/people/<id:user_id>")
 @for_admins
 def person(user_id: int) -> str:
     """One user, with all that can be done about them."""
     return _person(user_id)
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/name")
+@blueprint.post("/people/<id:user_id>/name")
 @for_admins
 def rename(user_id: int) -> ResponseReturnValue:
     """Give the user another name to sign in with."""
@@ -85,7 +85,7 @@ def rename(user_id: int) -> ResponseReturnValue:
     return _done(user_id, f"The name is {form.username.data} now.")
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/role")
+@blueprint.post("/people/<id:user_id>/role")
 @for_admins
 def change_role(user_id: int) -> ResponseReturnValue:
     """Make the user an administrator, or a member."""
@@ -102,7 +102,7 @@ def change_role(user_id: int) -> ResponseReturnValue:
     return _done(user_id, "An administrator now." if form.role.data == "admin" else "A member now.")
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/invitation")
+@blueprint.post("/people/<id:user_id>/invitation")
 @for_admins
 def invite(user_id: int) -> ResponseReturnValue:
     """Make a link by which the user sets a password; earlier links become void."""
@@ -115,7 +115,7 @@ def invite(user_id: int) -> ResponseReturnValue:
     return redirect(url_for("people.person", user_id=user_id), 303)
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/deactivate")
+@blueprint.post("/people/<id:user_id>/deactivate")
 @for_admins
 def deactivate(user_id: int) -> ResponseReturnValue:
     """Keep the user out: sessions end, links become void. What they tracked stays, and a timer goes on running."""
@@ -130,7 +130,7 @@ def deactivate(user_id: int) -> ResponseReturnValue:
     return _done(user_id, "Deactivated, and signed out everywhere." + (" A timer still runs." if running else ""))
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/activate")
+@blueprint.post("/people/<id:user_id>/activate")
 @for_admins
 def activate(user_id: int) -> ResponseReturnValue:
     """Let the user in again."""
@@ -140,7 +140,7 @@ def activate(user_id: int) -> ResponseReturnValue:
     return _done(user_id, "Active again.")
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/sign-out")
+@blueprint.post("/people/<id:user_id>/sign-out")
 @for_admins
 def sign_out_everywhere(user_id: int) -> ResponseReturnValue:
     """End all sessions of the user, but for the one that asks."""
@@ -151,7 +151,7 @@ def sign_out_everywhere(user_id: int) -> ResponseReturnValue:
     return _done(user_id, "One session was ended." if count == 1 else f"{count} sessions were ended.")
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/delete")
+@blueprint.post("/people/<id:user_id>/delete")
 @for_admins
 def delete(user_id: int) -> ResponseReturnValue:
     """Delete a user who never did anything here; whoever has entries, tasks or invoices can only be deactivated."""
@@ -164,7 +164,7 @@ def delete(user_id: int) -> ResponseReturnValue:
     return redirect(url_for("people.page"), 303)
 
 
-@blueprint.post("/people/<int(max=9223372036854775807):user_id>/timers/<int(max=9223372036854775807):entry_id>/stop")
+@blueprint.post("/people/<id:user_id>/timers/<id:entry_id>/stop")
 @for_admins
 def stop_timer(user_id: int, entry_id: int) -> ResponseReturnValue:
     """Stop a timer of the user, now, when they were last seen or when one says; the entry can be edited afterwards."""

@@ -57,7 +57,7 @@ def change_password() -> ResponseReturnValue:
     return redirect(url_for("profile.page"), 303)
 
 
-@blueprint.post("/profile/sessions/<int(max=9223372036854775807):session_id>/end")
+@blueprint.post("/profile/sessions/<id:session_id>/end")
 def end_session(session_id: int) -> ResponseReturnValue:
     """Sign out in one browser; in this one too, if it is the one."""
     with db.change() as cursor:

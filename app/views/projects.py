@@ -60,7 +60,7 @@ def page() -> str:
 # --- One project ---
 
 
-@blueprint.get("/projects/<int:project_id>")
+@blueprint.get("/projects/<id:project_id>")
 def project(project_id: int) -> ResponseReturnValue:
     """A project. Members see their own hours on it, administrators everybody's and what is left to bill."""
     cursor = db.cursor()
@@ -169,7 +169,7 @@ def create() -> ResponseReturnValue:
     return redirect(url_for("projects.project", project_id=project_id), 303)
 
 
-@blueprint.get("/projects/<int:project_id>/edit")
+@blueprint.get("/projects/<id:project_id>/edit")
 @for_admins
 def edit(project_id: int) -> str:
     """The form of a project that is there."""
@@ -179,7 +179,7 @@ def edit(project_id: int) -> str:
     return _form_page(form, found)
 
 
-@blueprint.post("/projects/<int:project_id>/edit")
+@blueprint.post("/projects/<id:project_id>/edit")
 @for_admins
 def save(project_id: int) -> ResponseReturnValue:
     """Change a project, unless somebody else did since the form was opened: then ask first."""
@@ -200,21 +200,21 @@ def save(project_id: int) -> ResponseReturnValue:
     return redirect(url_for("projects.project", project_id=project_id), 303)
 
 
-@blueprint.post("/projects/<int:project_id>/archive")
+@blueprint.post("/projects/<id:project_id>/archive")
 @for_admins
 def archive(project_id: int) -> ResponseReturnValue:
     """Take a project out of the lists. Its hours stay, and a timer that runs on it goes on."""
     return _set_status(project_id, "archived", "Archived. Its hours stay in every report.")
 
 
-@blueprint.post("/projects/<int:project_id>/activate")
+@blueprint.post("/projects/<id:project_id>/activate")
 @for_admins
 def activate(project_id: int) -> ResponseReturnValue:
     """Let time be spent on a project again."""
     return _set_status(project_id, "active", "Active again.")
 
 
-@blueprint.post("/projects/<int:project_id>/delete")
+@blueprint.post("/projects/<id:project_id>/delete")
 @for_admins
 def delete(project_id: int) -> ResponseReturnValue:
     """Delete a project to which nothing ever belonged. The schema would delete its entries and invoices with it."""

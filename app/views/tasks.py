@@ -6,7 +6,7 @@ A card is moved by its buttons, which need no JavaScript, and with it by mouse a
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app import board, db, security
+from app import board, db, ids, security
 from app.forms.tasks import TaskForm
 from app.forms.text import search_text
 from app.queries import projects, tasks
@@ -61,8 +61,8 @@ def _filter() -> tasks.Filter:
     assigned = request.args.get("assigned", "")
     people = {"me": viewer().id, "nobody": 0}
     return tasks.Filter(
-        project_id=_id(request.args.get("project", "")),
-        assigned_to=people[assigned] if assigned in people else _id(assigned),
+        project_id=ids.parse(request.args.get("project", "")),
+        assigned_to=people[assigned] if assigned in people else ids.parse(assigned),
         priority=request.args["priority"] if request.args.get("priority") in board.PRIORITIES else "",
         search=search_text(request.args.get("q")),
     )
@@ -73,14 +73,10 @@ def _filters() -> dict[str, str]:
     return {name: request.args[name] for name in FILTERS if request.args.get(name)}
 
 
-def _id(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
 # --- Moving ---
 
 
-@blueprint.post("/tasks/<int:task_id>/move")
+@blueprint.post("/tasks/<id:task_id>/move")
 def move(task_id: int) -> ResponseReturnValue:
     """Put a task into the column `to`, unless somebody changed it since it was shown: then tell it, with 409.
 
@@ -125,7 +121,10 @@ def _times(found: tasks.Task, target: str) -> board.Times:
 def new() -> str:
     """The form of a new task, in the project and the column that the address names."""
     column = request.args.get("status", "pending")
-    data = {"project": _id(request.args.get("project", "")), "status": column if column in board.COLUMNS else "pending"}
+    data = {
+        "project": ids.parse(request.args.get("project", "")),
+        "status": column if column in board.COLUMNS else "pending",
+    }
     form = TaskForm(formdata=None, data=data)
     _offer(form, None)
     return _form_page(form)
@@ -151,7 +150,7 @@ def create() -> ResponseReturnValue:
     return redirect(url_for("tasks.page", project=form.project.data), 303)
 
 
-@blueprint.get("/tasks/<int:task_id>")
+@blueprint.get("/tasks/<id:task_id>")
 def edit(task_id: int) -> str:
     """A task, as the form in which it is changed."""
     found = tasks.get(db.cursor(), task_id) or abort(404)
@@ -160,7 +159,7 @@ def edit(task_id: int) -> str:
     return _form_page(form, found)
 
 
-@blueprint.post("/tasks/<int:task_id>")
+@blueprint.post("/tasks/<id:task_id>")
 def save(task_id: int) -> ResponseReturnValue:
     """Change a task, unless somebody else did since the form was opened: then ask first."""
     found = tasks.get(db.cursor(), task_id) or abort(404)
@@ -192,7 +191,7 @@ def save(task_id: int) -> ResponseReturnValue:
     return redirect(url_for("tasks.page", project=form.project.data), 303)
 
 
-@blueprint.post("/tasks/<int:task_id>/delete")
+@blueprint.post("/tasks/<id:task_id>/delete")
 def delete(task_id: int) -> ResponseReturnValue:
     """Delete a task on which no time was spent: for who made it, and for administrators."""
     with db.change() as cursor:

@@ -186,7 +186,7 @@ def start() -> ResponseReturnValue:
     return navigation.back()
 
 
-@blueprint.post("/continue/<int:entry_id>")
+@blueprint.post("/continue/<id:entry_id>")
 def resume(entry_id: int) -> ResponseReturnValue:
     """Start a timer for the same work as an earlier entry."""
     with db.change() as cursor:
@@ -215,7 +215,7 @@ def stop() -> ResponseReturnValue:
     return navigation.back()
 
 
-@blueprint.get("/edit/<int:entry_id>")
+@blueprint.get("/edit/<id:entry_id>")
 def edit_page(entry_id: int) -> ResponseReturnValue:
     """The form for what runs."""
     entry = _own(db.cursor(), entry_id)
@@ -225,7 +225,7 @@ def edit_page(entry_id: int) -> ResponseReturnValue:
     return _page("Edit the running timer", form=form, edited=entry)
 
 
-@blueprint.post("/edit/<int:entry_id>")
+@blueprint.post("/edit/<id:entry_id>")
 def edit(entry_id: int) -> ResponseReturnValue:
     """Change what runs, and since when."""
     form = EditForm()
@@ -417,7 +417,7 @@ def _ended(form: ForgottenForm, asked: Shown, waiting: StartForm | None) -> date
 
 def _own(cursor: Cursor, entry_id: int | None) -> Timer:
     """Return the viewer's entry, running or not; a page of 404 where it is somebody else's or gone."""
-    entry = timer.of_user(cursor, security.viewer().id, entry_id) if entry_id and entry_id < 2**63 else None
+    entry = timer.of_user(cursor, security.viewer().id, entry_id) if entry_id else None
     if entry is None:
         abort(404)
     return entry

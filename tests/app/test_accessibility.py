@@ -42,7 +42,7 @@ def addresses(values: dict) -> tuple[list[str], list[str]]:
     rules = [rule for rule in app.url_map.iter_rules() if "GET" in rule.methods and rule.rule not in NO_PAGE]
     with app.test_request_context():
         built = {rule.rule: rule.build({name: values[name] for name in rule.arguments})[1] for rule in rules}
-    built["/timer/edit/<int:entry_id>"] = f"/timer/edit/{values['carols_running_id']}"
+    built["/timer/edit/<id:entry_id>"] = f"/timer/edit/{values['carols_running_id']}"
     assert set(built) >= FOR_NOBODY
     return (
         [path for rule, path in built.items() if rule not in FOR_NOBODY] + BESIDES,

@@ -251,7 +251,7 @@ def test_what_is_not_yours_or_not_there_gives_404(as_user, work, cast, path):
     assert alice.get(f"{path}?user=99999999").status_code == 404
     assert alice.get(f"{path}?user={cast['alice']}").status_code == 200
     for name in ("user", "project", "task"):
-        for absent in ("0", "99999999", "99999999999999999999"):
+        for absent in ("0", "99999999", "9223372036854775807"):
             assert carol.get(f"{path}?{name}={absent}").status_code == 404
 
 
@@ -269,10 +269,11 @@ def test_what_is_not_yours_or_not_there_gives_404(as_user, work, cast, path):
         ("from=2026-01-01&to=9999-12-31", "Reports reach from 1900 to 2199."),
         ("from=2026-02-30", "That is no day."),
         ("to=%00", "That is no day."),
-        ("user=alice", "It is a number"),
-        ("project=-1", "It is a number"),
-        ("project=1.5", "It is a number"),
-        ("task=%EF%BC%91", "It is a number"),
+        ("user=alice", "There is no such choice"),
+        ("project=-1", "There is no such choice"),
+        ("project=1.5", "There is no such choice"),
+        ("task=%EF%BC%91", "There is no such choice"),
+        ("project=9223372036854775808", "There is no such choice"),
         ("client=%00", "characters in it that cannot be seen"),
         ("tag=a%00b", "characters in it that cannot be seen"),
         ("tag=" + "x" * 501, "500 characters at most"),
