@@ -60,7 +60,7 @@ def test_an_entry_keeps_all_through_deleting_and_restoring(cursor, cast, add):
     before = time_entries.get(cursor, entry)
     time_entries.delete(cursor, entry, cast["carol"])
     assert time_entries.get(cursor, entry) is None
-    assert time_entries.deleted(cursor, entry) == (cast["alice"], True)
+    assert time_entries.deleted(cursor, entry) == (cast["alice"], cast["carol"], True)
     assert time_entries.restore(cursor, entry) is True
     assert time_entries.restore(cursor, entry) is False
     assert time_entries.get(cursor, entry) == before
