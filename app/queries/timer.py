@@ -5,6 +5,15 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
+from app.queries.tasks import CLOSED
+
+# What is suggested are pieces of work among so many of the last entries, and at most so many of them.
+LOOKED_THROUGH = 200
+MOST_SUGGESTIONS = 20
+# So many bytes the description and the tags of a suggestion take at most. What is longer is left out: a half of it
+# would be another description.
+LONGEST_SUGGESTION = 250
+
 
 class Timer(NamedTuple):
     """An entry as the timer bar shows it; `end` is None while it runs."""
@@ -25,6 +34,15 @@ class Timer(NamedTuple):
     def label(self) -> str:
         """What it is called in a word or two."""
         return self.notes or self.task or self.project or "No description"
+
+
+class Recent(NamedTuple):
+    """What runs, the newest first; the latest entry that has ended; and what is suggested while one types: the latest
+    entry of each description, the latest first."""
+
+    running: list[Timer]
+    latest: Timer | None
+    suggestions: list[Timer]
 
 
 class Project(NamedTuple):
@@ -50,35 +68,77 @@ def lock(cursor: Cursor, user_id: int) -> None:
     )
 
 
-def running_and_latest(cursor: Cursor, user_id: int, now: datetime) -> tuple[list[Timer], Timer | None]:
-    """Return the running timers of the user, the newest first, and the latest entry that has ended.
+def running_and_recent(cursor: Cursor, user_id: int, now: datetime, looked_through: int = LOOKED_THROUGH) -> Recent:
+    """Return what runs of the user and what was done last, with suggestions out of so many entries.
 
-    What is noted ahead, such as time off, has not begun `now` and is no entry to continue.
+    What is noted ahead, such as time off, has not begun `now` and is no entry to continue. Nothing is suggested that
+    the bar could not start: work on an archived project or a closed task, or with lines or other characters that its
+    fields do not take. octet_length comes first, as it reads nothing of a long text that is kept beside the table. The
+    last entries are found in the index of the user's alone: see projects.choices.
     """
     cursor.execute(
         """
-        SELECT entry.id, entry.start_time, entry.end_time, coalesce(entry.notes, ''), coalesce(entry.tags, ''),
-            entry.billable, entry.project_id, coalesce(projects.name, ''), coalesce(projects.client, ''), entry.task_id,
-            coalesce(tasks.name, '')
+        WITH suggested AS (
+            SELECT DISTINCT ON (lower(btrim(entry.notes))) entry.*
+            FROM time_entries AS entry
+            LEFT JOIN projects ON projects.id = entry.project_id
+            LEFT JOIN tasks ON tasks.id = entry.task_id
+            WHERE entry.id IN (
+                    SELECT id
+                    FROM time_entries
+                    WHERE user_id = %(user)s AND start_time <= %(now)s
+                    ORDER BY start_time DESC, id DESC
+                    LIMIT %(looked_through)s
+                )
+                AND entry.end_time IS NOT NULL
+                AND CASE
+                    WHEN octet_length(entry.notes) + coalesce(octet_length(entry.tags), 0) <= %(longest)s
+                    THEN btrim(entry.notes) <> '' AND concat(entry.notes, entry.tags) !~ '[[:cntrl:]]'
+                END
+                AND (entry.project_id IS NULL OR projects.status = 'active')
+                AND (
+                    entry.task_id IS NULL
+                    OR (tasks.project_id = entry.project_id AND tasks.status <> ALL (%(closed)s))
+                )
+            ORDER BY lower(btrim(entry.notes)), entry.start_time DESC, entry.id DESC
+        )
+        SELECT entry.shown_as, entry.id, entry.start_time, entry.end_time, coalesce(entry.notes, ''),
+            coalesce(entry.tags, ''), entry.billable, entry.project_id, coalesce(projects.name, ''),
+            coalesce(projects.client, ''), entry.task_id, coalesce(tasks.name, '')
         FROM (
-            (SELECT * FROM time_entries WHERE user_id = %(user)s AND end_time IS NULL)
+            (
+                SELECT 'running' AS shown_as, running.*
+                FROM time_entries AS running
+                WHERE user_id = %(user)s AND end_time IS NULL
+            )
             UNION ALL
             (
-                SELECT *
-                FROM time_entries
+                SELECT 'latest', ended.*
+                FROM time_entries AS ended
                 WHERE user_id = %(user)s AND end_time IS NOT NULL AND start_time <= %(now)s
                 ORDER BY start_time DESC, id DESC
                 LIMIT 1
             )
+            UNION ALL
+            (SELECT 'suggestion', suggested.* FROM suggested ORDER BY start_time DESC, id DESC LIMIT %(most)s)
         ) AS entry
         LEFT JOIN projects ON projects.id = entry.project_id
         LEFT JOIN tasks ON tasks.id = entry.task_id
         ORDER BY entry.start_time DESC, entry.id DESC
         """,
-        {"user": user_id, "now": now},
+        {
+            "user": user_id,
+            "now": now,
+            "looked_through": looked_through,
+            "most": MOST_SUGGESTIONS,
+            "longest": LONGEST_SUGGESTION,
+            "closed": list(CLOSED),
+        },
     )
-    found = [Timer(*row) for row in cursor]
-    return [entry for entry in found if entry.end is None], next((entry for entry in found if entry.end), None)
+    found: dict[str, list[Timer]] = {"running": [], "latest": [], "suggestion": []}
+    for shown_as, *values in cursor:
+        found[shown_as].append(Timer(*values))
+    return Recent(found["running"], next(iter(found["latest"]), None), found["suggestion"])
 
 
 def of_user(cursor: Cursor, user_id: int, entry_id: int) -> Timer | None:

@@ -38,15 +38,18 @@
     const kept = {};
     for (const field of form?.elements ?? []) {
       const isTyped = field.type === "text" || field.tagName === "SELECT" || field.type === "checkbox";
-      if (isTyped && field.name) kept[field.name] = field.type === "checkbox" ? field.checked : field.value;
+      if (!isTyped || !field.name) continue;
+      kept[field.name] = { value: field.type === "checkbox" ? field.checked : field.value, said: field.dataset.said };
     }
-    return kept.notes || kept.tags || kept.project ? kept : null;
+    return ["notes", "tags", "project"].some((name) => kept[name]?.value) ? kept : null;
   }
 
   function put(form, kept) {
-    for (const [name, value] of Object.entries(kept)) {
+    for (const [name, { value, said }] of Object.entries(kept)) {
       const field = form.elements[name];
-      if (field) field[field.type === "checkbox" ? "checked" : "value"] = value;
+      if (!field) continue;
+      field[field.type === "checkbox" ? "checked" : "value"] = value;
+      if (said !== undefined) field.dataset.said = said; // see choices.js
     }
     const details = form.closest("details");
     if (details) details.open = true;

@@ -71,6 +71,7 @@ class Bar(NamedTuple):
     running: list[Shown]
     keep: str | None
     latest: Timer | None
+    suggestions: list[Timer]
     form: StartForm | None
     now: datetime
     next: str
@@ -123,13 +124,14 @@ def bar() -> Bar | None:
     if user is None or g.get("is_failing") or _is_broken():
         return None
     if "timer_bar" not in g:
-        running, latest = timer.running_and_latest(db.cursor(), user.id, security.now())
-        shown = [_shown(entry) for entry in running]
+        recent = timer.running_and_recent(db.cursor(), user.id, security.now())
+        shown = [_shown(entry) for entry in recent.running]
         must_answer = any(one.asks for one in shown)
         g.timer_bar = Bar(
             running=shown,
             keep=_keep(shown),
-            latest=latest,
+            latest=recent.latest,
+            suggestions=recent.suggestions,
             form=None if must_answer else StartForm(formdata=None),
             now=security.now(),
             next=_come_back(),
@@ -318,7 +320,8 @@ def _start_now(cursor: Cursor, work: Work, form: StartForm) -> None:
 
 
 def _running(cursor: Cursor) -> list[Shown]:
-    return [_shown(entry) for entry in timer.running_and_latest(cursor, security.viewer().id, security.now())[0]]
+    recent = timer.running_and_recent(cursor, security.viewer().id, security.now(), looked_through=0)
+    return [_shown(entry) for entry in recent.running]
 
 
 def _to_answer(running: list[Shown]) -> Shown | None:

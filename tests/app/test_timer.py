@@ -749,12 +749,12 @@ def test_the_bar_costs_three_statements(as_user, app, work, monkeypatch):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given: asked.append(name) or original(*given))
 
-    for module, name in ((timer, "running_and_latest"), (projects, "choices"), (tasks, "choices")):
+    for module, name in ((timer, "running_and_recent"), (projects, "choices"), (tasks, "choices")):
         counted(module, name)
     for path in ("/", "/entries/new"):  # the form of an entry offers what the bar has read
         asked.clear()
         alice.get(path)
-        assert sorted(asked) == ["choices", "choices", "running_and_latest"]
+        assert sorted(asked) == ["choices", "choices", "running_and_recent"]
 
 
 def test_nobody_has_no_bar_and_pages_of_errors_do_without_where_they_must(client, app, as_user):

@@ -233,3 +233,115 @@ def test_an_administrator_ends_the_timer_of_another_on_a_phone_without_javascrip
     assert migrated.query("SELECT end_time FROM time_entries WHERE end_time IS NOT NULL") == [
         (begun + timedelta(hours=8),)
     ]
+
+
+# --- Suggestions ---
+
+
+@pytest.fixture
+def earlier(work, migrated, cast):
+    """Work that alice did before, and what a form holds with it."""
+    [(task,)] = migrated.query("SELECT id FROM tasks WHERE project_id = %s", work["unbilled"])
+    for hours, notes, project, of_project, tags in (
+        (5, "Call", None, None, "phone"),
+        (4, "Sketch", work["unbilled"], task, "design, draft"),
+        (3, 'Layout of "Acme\'s"', work["Relaunch"], None, None),
+    ):
+        migrated.execute(
+            "INSERT INTO time_entries "
+            "(user_id, project_id, task_id, start_time, end_time, duration_seconds, notes, tags, billable) "
+            "SELECT %s, %s, %s, start, start + interval '1 hour', 3600, %s, %s, %s "
+            "FROM (SELECT timezone('utc', now()) - make_interval(hours => %s) AS start) AS begun",
+            cast["alice"], project, of_project, notes, tags, project != work["unbilled"], hours,
+        )  # fmt: skip
+    return {"Sketch": (str(work["unbilled"]), str(task), "design, draft", False), "nothing": ("", "", "", True)}
+
+
+def held(page):
+    """Return what the fields beside the description hold."""
+    form = page.locator("[data-start-form]")
+    values = [form.locator(f"[name={name}]").input_value() for name in ("project", "task", "tags")]
+    return (*values, form.locator("[name=billable]").is_checked())
+
+
+PICK = """(field, text) => {
+    field.value = text;
+    field.dispatchEvent(new InputEvent("input", { bubbles: true, inputType: "insertReplacementText" }));
+}"""  # what a browser does when somebody takes one of the list, which Chromium without a screen does not show
+
+
+def test_a_suggestion_fills_the_form_and_enter_starts_it(open_page, earlier, migrated, work):
+    page = open_page("alice", "/week")
+    notes = page.get_by_label("What are you working on?")
+    offered = page.locator("#timer-suggestions option").evaluate_all("options => options.map(option => option.value)")
+    assert offered == ['Layout of "Acme\'s"', "Sketch", "Call"]
+    notes.press_sequentially("Sketch")
+    assert held(page) == earlier["Sketch"]
+    assert page.locator("#timer-task option").count() == 2, "no task, and the one of the project"
+    notes.press_sequentially("es for bob")
+    assert held(page) == earlier["nothing"], "it was the beginning of another description"
+    notes.fill("Call")
+    assert held(page) == ("", "", "phone", True)
+    notes.evaluate(PICK, "Sketch")
+    notes.press("End")
+    notes.press_sequentially(" 2")
+    assert held(page) == earlier["Sketch"], "one that was picked may be added to"
+    notes.fill("")
+    assert held(page) == earlier["nothing"]
+    notes.fill("Sketch")
+    notes.press("Enter")
+    page.get_by_role("button", name="Stop").wait_for()
+    project, task, tags, billable = earlier["Sketch"]
+    assert migrated.query(
+        "SELECT notes, project_id, task_id, tags, billable FROM time_entries WHERE end_time IS NULL"
+    ) == [("Sketch", int(project), int(task), tags, billable)]
+
+    page.get_by_text("Switch to something else").click()  # what runs is no reason to do without
+    notes.fill('Layout of "Acme\'s"')
+    assert held(page) == (str(work["Relaunch"]), "", "", True)
+
+
+def test_a_suggestion_leaves_alone_what_was_set_by_hand(open_page, earlier, work):
+    page = open_page("alice", "/week")
+    project, task, tags, _ = earlier["Sketch"]
+    notes = page.get_by_label("What are you working on?")
+    page.get_by_label("Project").first.select_option(str(work["Relaunch"]))
+    notes.fill("Sketch")
+    assert held(page) == (str(work["Relaunch"]), "", tags, True), "the task and the rate are of another project"
+    notes.fill("")
+    assert held(page) == (str(work["Relaunch"]), "", "", True)
+
+    page.goto(page.url)
+    page.get_by_label("Tags").fill("mine")
+    page.get_by_label("Billable").uncheck()
+    page.get_by_label("Billable").check()
+    notes.fill("Sketch")
+    assert held(page) == (project, task, "mine", True)
+    notes.fill("Something new")
+    assert held(page) == ("", "", "mine", True)
+
+
+def test_the_suggestions_and_what_was_set_by_hand_outlive_a_new_bar(open_page, earlier, migrated, work):
+    first = open_page("alice", "/")
+    second = first.context.new_page()
+    second.goto(first.url.rstrip("/") + "/week")
+    second.get_by_label("Tags").fill("mine")
+    first.get_by_label("What are you working on?").fill("Fresh")
+    first.get_by_role("button", name="Start").click()
+    expect(second.locator(".timer-what")).to_contain_text("Fresh")
+    first.get_by_role("button", name="Stop").click()
+    expect(second.get_by_role("button", name="Start", exact=True)).to_be_visible()
+    assert second.locator("#timer-suggestions option").first.get_attribute("value") == "Fresh"
+    second.get_by_label("What are you working on?").fill("Sketch")
+    assert held(second) == (*earlier["Sketch"][:2], "mine", False)
+
+
+def test_without_javascript_a_suggestion_is_a_description(open_page, earlier, migrated):
+    page = open_page("alice", "/week", viewport=PHONE, java_script_enabled=False)
+    assert page.locator("#timer-suggestions option").count() == 3 and fits(page)
+    page.get_by_label("What are you working on?").fill("Sketch")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    assert migrated.query("SELECT notes, project_id, tags, billable FROM time_entries WHERE end_time IS NULL") == [
+        ("Sketch", None, None, True)
+    ]
