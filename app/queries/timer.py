@@ -8,7 +8,7 @@ from psycopg2.extensions import cursor as Cursor
 from app.queries.tasks import CLOSED
 
 # What is suggested are pieces of work among so many of the last entries, and at most so many of them.
-LOOKED_THROUGH = 200
+LOOKED_THROUGH = 100
 MOST_SUGGESTIONS = 20
 # So many bytes the description and the tags of a suggestion take at most. What is longer is left out: a half of it
 # would be another description.
