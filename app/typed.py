@@ -25,6 +25,7 @@ class Typed(NamedTuple):
         return [(self.label(name), value) for name, value in self.fields if _is_typed(name, value)]
 
     def label(self, name: str) -> str:
+        """Return the name of a field as people read it."""
         return name.replace("_", " ").replace("-", " ").capitalize()
 
     def without_other_than_ascii(self) -> "Typed":
