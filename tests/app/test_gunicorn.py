@@ -74,15 +74,7 @@ def test_a_worker_that_was_forked_just_now_ends_on_sigterm_too(tmp_path):
     with log.open("w") as stderr:
         master = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--config", str(tmp_path / "gunicorn.conf.py")],
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONSAFEPATH": "1",
-                "PYTHONPATH": str(ROOT),
-                "PORT": str(closed_port()),
-                "DATABASE_URL": UNREACHABLE,
-                "WEB_CONCURRENCY": "1",
-                **SECRET,
-            },
+            env=without_database(WEB_CONCURRENCY="1", **SECRET),
             cwd=ROOT,
             stdout=stderr,
             stderr=stderr,
@@ -99,6 +91,18 @@ def test_a_worker_that_was_forked_just_now_ends_on_sigterm_too(tmp_path):
     finally:
         master.kill()
     assert log.read_text() == "ended by itself\n"
+
+
+def without_database(**settings: str) -> dict[str, str]:
+    """Return the environment of a Gunicorn that the runner did not start, and whose database is away."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": str(ROOT),
+        "PORT": str(closed_port()),
+        "DATABASE_URL": UNREACHABLE,
+        **settings,
+    }
 
 
 def status_of(pid: int, name: str) -> str:
@@ -279,14 +283,7 @@ def test_a_database_that_is_gone_as_the_app_is_loaded_is_one_line_and_5():
     """Since the runner proved it, for example; without a SECRET_KEY the app has to ask it."""
     result = subprocess.run(
         [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"],
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONSAFEPATH": "1",
-            "PYTHONPATH": str(ROOT),
-            "PORT": str(closed_port()),
-            "DATABASE_URL": UNREACHABLE,
-            "DATABASE_WAIT_SECONDS": "0",
-        },
+        env=without_database(DATABASE_WAIT_SECONDS="0"),
         cwd=ROOT,
         capture_output=True,
         text=True,
