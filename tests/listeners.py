@@ -1,6 +1,9 @@
 """Listeners on a port of this machine that are not PostgreSQL."""
 
 import contextlib
+import itertools
+import os
+import random
 import socket
 import socketserver
 import threading
@@ -8,6 +11,11 @@ from collections.abc import Iterator
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
 SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
+
+# Below those of the servers that the tests start; one that was given is not given again for long.
+PORTS = 1_000
+FIRST_PORT = 10_000 + PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10)
+_numbers = itertools.count(random.randrange(PORTS))
 
 
 @contextlib.contextmanager
@@ -43,7 +51,9 @@ def listening(answer: bytes = b"", *, greets: bool = False, silent: bool = False
 
 
 def closed_port() -> int:
-    """Give a port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """Give a port of 127.0.0.1 on which nothing listens: one of this worker's own, which the kernel gives nobody."""
+    while True:
+        port = FIRST_PORT + next(_numbers) % PORTS
+        with contextlib.suppress(OSError), socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            return port

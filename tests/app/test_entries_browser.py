@@ -95,7 +95,7 @@ def test_a_morning_with_the_page(open_page, migrated, yesterday):
 def test_a_form_follows_the_project_and_is_not_left_unasked(open_page, migrated, yesterday):
     migrated.execute("UPDATE projects SET billable = false WHERE name = 'Website'")
     page = open_page("alice")
-    page.get_by_text("Add time by hand").dblclick()
+    page.get_by_text("Add time by hand").evaluate("link => { link.click(); link.click(); }")  # a double click
     form = page.locator(".new-entry form")
     assert form.get_by_label("Billable").is_checked()
     form.get_by_label("Task").select_option(label="Design")

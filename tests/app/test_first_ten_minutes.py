@@ -120,6 +120,7 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
     page.get_by_role("button", name="Make the project").click()
     page.get_by_role("heading", name="Relaunch").wait_for()
 
+    week = of_week(monday())  # before the timer starts, so that its entry is of a later week at any time of a Sunday
     navigation.get_by_role("link", name="Timer").click()
     page.get_by_role("heading", name="No entries yet").wait_for()  # the bar is on the page before too
     page.get_by_label("What are you working on?").fill("Sketch")
@@ -129,7 +130,6 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
     page.get_by_role("button", name="Stop").click()
     page.get_by_text("Stopped “Sketch” after 0:0").wait_for()
 
-    week = of_week(monday())
     for days, typed, minutes in WEEK:
         page.get_by_text("Add time by hand").click()
         form = page.locator(".entry-form")

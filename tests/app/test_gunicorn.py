@@ -65,6 +65,7 @@ def test_a_worker_that_was_forked_just_now_ends_on_sigterm_too(tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text(
         "import os, pathlib, signal\n"
         "exec(pathlib.Path('gunicorn.conf.py').read_text())\n"
+        "graceful_timeout = 60\n"  # a busy machine may take long to let the worker go on
         "def post_fork(server, worker):\n"
         "    os.kill(os.getpid(), signal.SIGSTOP)\n"
         "def worker_exit(server, worker):\n"

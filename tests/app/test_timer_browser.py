@@ -208,6 +208,7 @@ def test_the_bar_takes_two_rows_on_a_tablet_and_long_names_do_not_make_it_higher
     assert bar.bounding_box()["height"] < 260
     page.keyboard.press("c")
     page.get_by_role("button", name="Stop").wait_for()
+    page.wait_for_load_state()  # with its style
     assert bar.bounding_box()["height"] < 330
 
 
@@ -291,6 +292,7 @@ def test_a_suggestion_fills_the_form_and_enter_starts_it(open_page, earlier, mig
     notes.fill("Sketch")
     notes.press("Enter")
     page.get_by_role("button", name="Stop").wait_for()
+    page.wait_for_load_state()  # the suggestions are put in by a script
     project, task, tags, billable = earlier["Sketch"]
     assert migrated.query(
         "SELECT notes, project_id, task_id, tags, billable FROM time_entries WHERE end_time IS NULL"

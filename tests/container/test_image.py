@@ -58,7 +58,7 @@ def run(image: str, *command: str, options: tuple[str, ...] = ()) -> subprocess.
 
 def python(image: str, program: str) -> str:
     """What a Python program prints in the image."""
-    return podman("run", "--rm", "--entrypoint=python", image, "-c", program).stdout
+    return podman("run", "--rm", "--network=none", "--entrypoint=python", image, "-c", program).stdout
 
 
 @contextmanager

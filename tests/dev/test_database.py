@@ -25,6 +25,7 @@ SCRIPT = Path(database.__file__)
 AS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.needs("root")
 
+SECONDS = 90  # more than a server is given to stop
 # A command that says where its database is, and stays until it is told to end.
 STAY = [
     sys.executable,
@@ -83,7 +84,7 @@ def kill_everything(process: subprocess.Popen[str], folder: Path) -> None:
     for pid in processes_in(folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.wait(20)
+    process.wait(SECONDS)
 
 
 def recorded_runtime_folder(folder: Path) -> Path:
@@ -163,7 +164,7 @@ def test_the_command_sees_no_other_database_of_the_environment(data, monkeypatch
 def test_ctrl_c_ends_everything(data):
     with staying(data) as (process, _):
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
         assert process.stderr.read() == ""
         assert not processes_in(data)
 
@@ -192,7 +193,7 @@ def test_ctrl_c_while_the_cluster_is_made_leaves_nothing(tmp_path):
     with process:
         assert becomes_true(lambda: any(folder.glob("new-*/global")), 60)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(20) == 128 + signal.SIGINT
+        assert process.wait(SECONDS) == 128 + signal.SIGINT
         assert process.stderr.read() == ""
     assert not recorded_runtime_folder(folder).exists()
     assert run(folder, "true").returncode == 0
@@ -202,20 +203,20 @@ def test_ctrl_c_while_the_cluster_is_made_leaves_nothing(tmp_path):
 def test_sigterm_is_passed_on(data):
     with staying(data) as (process, _):
         process.terminate()
-        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.wait(SECONDS) == 128 + signal.SIGTERM
         assert not processes_in(data)
 
 
 def test_sigint_to_the_supervisor_alone_is_passed_on_a_little_later(data):
     with staying(data) as (process, _):
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
 
 
 def test_the_command_is_ended_when_the_database_ends(data):
     with staying(data) as (process, _):
         os.kill(recorded_pid(data / "cluster"), signal.SIGQUIT)
-        assert process.wait(20) == 1
+        assert process.wait(SECONDS) == 1
         assert f"PostgreSQL has ended, so the command was ended too; its log is {data}" in process.stderr.read()
 
 
@@ -237,7 +238,7 @@ def test_it_recovers_after_kill_9_of_everything(data):
 def test_the_server_and_the_command_end_with_a_killed_supervisor(data):
     with staying(data) as (process, _):
         process.kill()
-        process.wait(20)
+        process.wait(SECONDS)
         assert process.stdout.read() == ""  # its other end is closed: the command has ended
         assert becomes_true(lambda: not processes_in(data), 60)
 
@@ -253,7 +254,7 @@ def test_an_orphan_is_ended_and_its_data_kept(data):
     with staying(data, without_help) as (process, url):
         query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.wait(SECONDS)
         orphan = recorded_pid(data / "cluster")
         assert orphan in processes_in(data)
         with staying(data) as (_, new_url):

@@ -35,6 +35,7 @@ def test_a_signal_at_any_statement(laboratory, origin, number):
 def test_a_signal_to_pid_1_cancels_a_long_statement(migrated, installation, number):
     """The first process of a container gets only the signals that it has a handler for."""
     installation.add("slow", SLOW)
+    installation.end_patiently()
     before = migrated.query("SELECT count(*) FROM projects")
     with installation.start("migrate", database=migrated, wrapper=["unshare", "--pid", "--fork"]) as process:
         wait_for(lambda: migrated.query(f"SELECT {SLEEPING}"))

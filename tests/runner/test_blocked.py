@@ -220,6 +220,7 @@ def test_an_index_whose_build_was_killed_is_built_again(migrated, installation, 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_pause(migrated, more, number, code):
     more.edit("startup/patience.py", "PAUSES = (0.5,", "PAUSES = (200,")
+    more.end_patiently()
     with transaction(migrated), more.start("migrate", database=migrated) as process:
         read_until(process, "next try in 200.0 s")
         process.send_signal(number)
@@ -231,8 +232,10 @@ def test_a_signal_ends_the_pause(migrated, more, number, code):
 @pytest.mark.only_pg("pg18")
 def test_a_signal_ends_a_wait_that_is_being_looked_at(migrated, installation):
     installation.add("more", MORE.replace("1s", "10min"))
-    observer = (
-        "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_stat_progress_create_index%' AND pid <> pg_backend_pid()"
+    installation.end_patiently()
+    observer = (  # the test's own sessions have no name
+        "SELECT FROM pg_stat_activity WHERE application_name = 'timetracker' AND datname = current_database()"
+        " AND query LIKE '%pg_stat_progress_create_index%'"
     )
     with transaction(migrated), installation.start("migrate", database=migrated) as process:
         wait_for(lambda: migrated.query(observer))

@@ -20,6 +20,7 @@ LOCKS = "SELECT FROM pg_locks WHERE locktype = 'advisory'"
 def slow(migrated, installation):
     """An installation whose pending migration takes a minute."""
     installation.add("slow", SLOW)
+    installation.end_patiently()
     return installation
 
 
@@ -112,6 +113,7 @@ def test_a_signal_during_an_index_build_leaves_nothing_marked(migrated, installa
     id = installation.add(
         "slow", "-- transactional: false\nCREATE INDEX CONCURRENTLY IF NOT EXISTS made_it ON users (created_at);\n"
     )
+    installation.end_patiently()
     with contextlib.closing(migrated.connect()) as writer, writer.cursor() as cursor:
         cursor.execute("BEGIN; UPDATE users SET role = role")
         with installation.start("migrate", database=migrated) as process:

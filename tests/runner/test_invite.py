@@ -269,23 +269,25 @@ def test_with_the_link_of_the_log_nobody_gets_in(migrated, tmp_path):
 def serve_on_a_terminal(database, code: int = 0) -> str:
     """Start as far as Gunicorn on a terminal of its own, and return what it said."""
     ours, theirs = pty.openpty()
-    try:
-        result = subprocess.run(
-            [sys.executable, str(ROOT / "runner.py"), "serve"],
-            env={
-                "PATH": os.environ["PATH"],
-                "DATABASE_URL": database.url,
-                "PORT": str(closed_port()),
-                "GUNICORN_CMD_ARGS": "--check-config",
-            },
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=theirs,
-            timeout=60,
-        )
+    with open(ours, "rb", buffering=0) as screen:
+        with open(theirs, "wb", buffering=0) as terminal:
+            result = subprocess.run(
+                [sys.executable, str(ROOT / "runner.py"), "serve"],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "DATABASE_URL": database.url,
+                    "PORT": str(closed_port()),
+                    "GUNICORN_CMD_ARGS": "--check-config",
+                },
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=terminal,
+                timeout=60,
+            )
         assert result.returncode == code
-        return os.read(ours, 65_536).decode()
-    finally:
-        os.close(ours)
-        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := screen.read(4096):
+                said += piece
+        return said.decode()

@@ -157,8 +157,8 @@ class TestTheWholeCluster:
             result = installation.run("migrate", database=migrated, env={"DATABASE_WAIT_SECONDS": "5"})
         assert result.returncode in (5, 6)
         assert re.search("No space left on device|lost", errors_in(result)[-1])
-        if not migrated.server.local.pid:
-            migrated.server.local.start()
+        migrated.server.local.stop()  # if it has not ended itself, or is about to
+        migrated.server.local.start()
         (installation.sql / f"{installation.ids[-1]}.sql").write_text("CREATE TABLE made_it (id INTEGER);\n")
         result = installation.run("migrate", database=migrated)
         assert result.returncode == 0, result.stderr

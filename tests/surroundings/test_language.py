@@ -152,6 +152,7 @@ def test_a_heal_that_could_not_get_its_lock_is_tried_again(migrated, run_runner)
 
 def test_a_signal_cancels_the_statement(migrated, installation):
     installation.add("slow", "SELECT pg_sleep(60);\n")
+    installation.end_patiently()
     with installation.start("migrate", database=migrated) as process:
         wait_for(lambda: migrated.query(SLEEPING))
         process.send_signal(signal.SIGTERM)

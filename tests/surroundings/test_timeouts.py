@@ -8,17 +8,18 @@ from installation import errors_in
 from listeners import closed_port
 
 TIMEOUTS = [
-    {"statement_timeout": "'150ms'"},
+    # It begins with the very message that sets it aside, as that of a transaction does.
+    {"statement_timeout": "'500ms'"},
     {"lock_timeout": "'150ms'"},
     {"idle_in_transaction_session_timeout": "'150ms'"},
     # Between the log-in and the second question even a start idles as long as the machine takes.
     {"idle_session_timeout": "'4s'"},
-    pytest.param({"transaction_timeout": "'150ms'"}, marks=pytest.mark.since_pg(17)),
+    pytest.param({"transaction_timeout": "'500ms'"}, marks=pytest.mark.since_pg(17)),
 ]
 READERS = ["wait", "verify", "status", "plan"]
-LONG = "CREATE TABLE made_it AS SELECT FROM pg_sleep(0.3);\n"
+LONG = "CREATE TABLE made_it AS SELECT FROM pg_sleep(0.7);\n"
 # As long as one lasts that has many objects to look at.
-SLOW_QUESTION = "/* as slow as on a busy server */ SELECT pg_sleep(0.2);\n"
+SLOW_QUESTION = "/* as slow as on a busy server */ SELECT pg_sleep(0.6);\n"
 
 
 @pytest.fixture(params=TIMEOUTS, ids=lambda timeout: next(iter(timeout)))
@@ -68,9 +69,9 @@ def test_a_long_look_at_the_catalog_outlives_it(timeout, migrated, prefer, insta
 
 def test_the_statements_that_make_a_session_ready_outlive_it(database, prefer, installation):
     """The one that sets the timeout aside is a statement, too."""
-    prefer(database, statement_timeout="'150ms'")
-    installation.edit("sql/runner/session.sql", "FROM (", "FROM pg_sleep(0.2), (")
-    installation.edit("sql/runner/place.sql", "FROM ", "FROM pg_sleep(0.2), ")
+    prefer(database, statement_timeout="'500ms'")
+    installation.edit("sql/runner/session.sql", "FROM (", "FROM pg_sleep(0.6), (")
+    installation.edit("sql/runner/place.sql", "FROM ", "FROM pg_sleep(0.6), ")
     result = installation.run("migrate", database=database, env={"MIGRATION_DATABASE_URL": database.url})
     assert (result.returncode, errors_in(result)) == (0, []), result.stderr
 
