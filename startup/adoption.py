@@ -10,9 +10,10 @@ import psycopg2
 
 from startup import backup, defaults, log
 from startup.adoption_report import read_rows, tell
-from startup.apply import Ledger, first_line, held_up, statement_of, tell_applied
+from startup.apply import Ledger, held_up, tell_applied
 from startup.catalog import State, question, read_snapshot, read_state, table_of, type_of
 from startup.configuration import Configuration
+from startup.diagnostics import message_of, statement_of
 from startup.differences import Difference, in_the_way
 from startup.errors import ConnectionLostError, MigrationFailedError
 from startup.local_times import localize, require_known
@@ -106,7 +107,7 @@ class Adoption:
                 has_begun = patience.run("adoption", "adopting the database", lambda: self._attempt(begin, patience))
             except psycopg2.Error as error:
                 if self._connection.closed:
-                    raise ConnectionLostError(first_line(error), "the adoption") from error
+                    raise ConnectionLostError(message_of(error), "the adoption") from error
                 self.may_be_committed = False
                 if passes(error):
                     raise held_up("The adoption", "was rolled back", error, patience) from error
@@ -217,4 +218,4 @@ def _may_refuse(found: Difference) -> bool:
 
 
 def _failure(what: str, error: psycopg2.Error) -> str:
-    return f"{what} failed: {first_line(error)}. Statement: {statement_of(error)}"
+    return f"{what} failed: {message_of(error)}. Statement: {statement_of(error)}"

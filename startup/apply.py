@@ -15,12 +15,12 @@ import psycopg2
 
 from startup import log
 from startup.catalog import question
+from startup.diagnostics import message_of, statement_of
 from startup.errors import ConnectionLostError, MigrationFailedError
 from startup.late_imports import put_off
 from startup.lock import refuse_while_locked
 from startup.migrations import MigrationFile, check_contents
 from startup.patience import Patience, passes
-from startup.statements import one_line
 
 # Half of what yoyo imports is for finding a backend by its name and for reading files, neither of which is asked of it.
 with put_off({"importlib_metadata": "entry_points", "sqlparse": "split"}):
@@ -269,7 +269,7 @@ def apply_again(connection, file: MigrationFile, patience: Patience) -> Failures
 def _failed_again(ledger: Ledger, error: psycopg2.Error) -> Failures:
     if ledger.connection.closed:
         during = ledger.file.id if ledger.file else "healing"  # it may be lost before the first statement of a file
-        raise ConnectionLostError(first_line(error), during) from error
+        raise ConnectionLostError(message_of(error), during) from error
     return [(ledger.file, error)]
 
 
@@ -335,33 +335,16 @@ def _hashes_of(file: MigrationFile) -> dict[str, str]:
 
 def _failure(connection, file: MigrationFile, error: psycopg2.Error, patience: Patience) -> Exception:
     if connection.closed:
-        return ConnectionLostError(first_line(error), during=file.id)
+        return ConnectionLostError(message_of(error), during=file.id)
     left = "was rolled back" if file.transactional else f"may have left the index {file.index} invalid"
     if passes(error):
         return held_up(file.id, left, error, patience)
-    return MigrationFailedError(f"{file.id} failed and {left}: {first_line(error)}. Statement: {statement_of(error)}")
+    return MigrationFailedError(f"{file.id} failed and {left}: {message_of(error)}. Statement: {statement_of(error)}")
 
 
 def held_up(what: str, left: str, error: psycopg2.Error, patience: Patience) -> MigrationFailedError:
     """Say who was in the way for too long; `left` says what has become of it, such as 'was rolled back'."""
     return MigrationFailedError(
-        f"{what} was held up for {patience.seconds} s and {left}: {first_line(error)}; {patience.held_up_by}."
+        f"{what} was held up for {patience.seconds} s and {left}: {message_of(error)}; {patience.held_up_by}."
         " End that session, or wait for it, and start again; LOCK_WAIT_SECONDS sets how long to try"
     )
-
-
-def statement_of(error: psycopg2.Error) -> str:
-    """The statement that failed, on one line; of a DO block the one inside."""
-    inner = re.search(r'SQL statement "(.*?)"\nPL/pgSQL', error.diag.context or "", re.DOTALL)
-    sent = error.cursor.query if error.cursor is not None else None
-    text = error.diag.internal_query or (inner and inner[1]) or (sent or b"unknown").decode("utf-8", "replace")
-    text = one_line(text)
-    return text if len(text) <= 300 else f"{text[:300]}…"
-
-
-def first_line(error: psycopg2.Error) -> str:
-    """The database's own message, with its detail and its hint, on one line."""
-    unsaid = re.sub(r"^\w+:  ", "", str(error).strip()).partition("\n")[0] or "no reason given"
-    hint = f"({error.diag.message_hint.removesuffix('.')})" if error.diag.message_hint else ""
-    parts = [error.diag.message_primary or unsaid, error.diag.message_detail or "", hint]
-    return " ".join(" ".join(parts).split()).removesuffix(".")

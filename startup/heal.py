@@ -70,7 +70,8 @@ def heal(
     `before_each` is called before each try. What cannot be mended is told, and remembered, so that it is not tried at
     every start; but rows that break a constraint may be mended at any time.
     """
-    from startup.apply import apply_again, first_line, replay  # yoyo, which a start with nothing to do never needs
+    from startup.apply import apply_again, replay  # yoyo, which a start with nothing to do never needs
+    from startup.diagnostics import message_of
     from startup.patience import Patience, passes, passes_later
 
     log.warning(f"Healing {count_of(targets)} by replaying the migrations: {_names(targets)}")
@@ -101,7 +102,7 @@ def heal(
         if target.object not in [found.object for found in left]:
             _tell_healed(connection, target, state, files, after)
     for file, error, held_up_by in failed:
-        cause = f"{first_line(error)}; {held_up_by}" if passes(error) else first_line(error)
+        cause = f"{message_of(error)}; {held_up_by}" if passes(error) else message_of(error)
         log.warning(f"Replaying {file.id} failed: {cause}")
     passing = any(passes_later(error) for _, error, _ in failed)
     if left:

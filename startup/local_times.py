@@ -133,7 +133,7 @@ def _zone(state: State, given: tuple[str, str | None]) -> tuple[str, str]:
 
 
 def _convert_under_lock(configuration: Configuration, connection, state: State, zone: str, pooled=False) -> None:
-    from startup.apply import first_line
+    from startup.diagnostics import message_of
     from startup.lock import start_lock
     from startup.patience import Patience
     from startup.preconditions import require_privileges
@@ -160,7 +160,7 @@ def _convert_under_lock(configuration: Configuration, connection, state: State, 
                 if connection.closed:
                     raise
                 raise MigrationFailedError(
-                    f"The local times could not be converted, none of them was: {first_line(error)}"
+                    f"The local times could not be converted, none of them was: {message_of(error)}"
                 ) from error
     for step, rows, detail in lines:
         log.write(f"{step}: {detail} ({rows} rows)", step=step, rows=rows, detail=detail)

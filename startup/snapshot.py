@@ -9,10 +9,11 @@ from psycopg2 import sql
 from psycopg2.extensions import make_dsn, quote_ident
 
 from startup import log
-from startup.apply import apply_migrations, first_line
+from startup.apply import apply_migrations
 from startup.catalog import SNAPSHOT, question, read_state
 from startup.configuration import Configuration
 from startup.connection import connect, wait_for_database
+from startup.diagnostics import message_of
 from startup.errors import DatabaseUnusableError, UsageError
 from startup.migrations import MigrationFile
 from startup.signals import make_statements_interruptible
@@ -60,7 +61,7 @@ def _scratch_database(connection):
             if not isinstance(error, psycopg2.errors.InsufficientPrivilege):
                 remedy = "Give DATABASE_URL a server where that can be done"
             raise DatabaseUnusableError(
-                f"Cannot create the scratch database that a snapshot is made in: {first_line(error)}. {remedy}"
+                f"Cannot create the scratch database that a snapshot is made in: {message_of(error)}. {remedy}"
             ) from None
         try:
             yield name
