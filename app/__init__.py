@@ -6,7 +6,20 @@ from contextlib import closing
 
 from flask import Flask
 
-from app import analytics, db, errors, formats, headers, ids, metrics, navigation, security, static_files
+from app import (
+    analytics,
+    choices,
+    db,
+    errors,
+    formats,
+    headers,
+    ids,
+    metrics,
+    navigation,
+    security,
+    static_files,
+    timer_bar,
+)
 from app.queries import secrets
 from app.readiness import Readiness
 from app.views import (
@@ -50,7 +63,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     )
     db.init_app(app, db.Database(configuration.conninfo))
     app.extensions["readiness"] = Readiness()
-    for part in (metrics, errors, formats, headers, static_files, navigation, security, analytics):
+    for part in (metrics, errors, formats, headers, static_files, navigation, choices, timer_bar, security, analytics):
         part.init_app(app)
     for area in AREAS:
         app.register_blueprint(area.blueprint)

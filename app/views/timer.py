@@ -1,4 +1,4 @@
-"""The timer: start, switch, stop, continue, from the bar on every page.
+"""The timer: start, switch, stop, continue, from the bar on every page. What the bar shows is in app/timer_bar.py.
 
 Every change first locks the row of the user, so that two tabs that start at once leave one running timer, and names
 the entry that it means, so that a tab that lay open stops nothing newer.
@@ -8,28 +8,17 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flask import Blueprint, abort, flash, g, render_template, request
+from flask import Blueprint, abort, flash, render_template
 from flask.typing import ResponseReturnValue
 from psycopg2.errors import UniqueViolation
-from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, navigation, overlaps, security, spans, timekeeping, timers, typed
-from app.forms.timer import (
-    KEEP,
-    KEEP_ALL,
-    LOCAL_TIME,
-    START,
-    EditForm,
-    ForgottenForm,
-    StartForm,
-    StopForm,
-    WorkForm,
-    work_of,
-)
-from app.queries import projects, sessions, tasks, time_entries, timer
+from app import db, formats, navigation, overlaps, security, spans, timekeeping, timer_bar, timers, typed
+from app.forms.timer import KEEP, KEEP_ALL, START, EditForm, ForgottenForm, StartForm, StopForm, WorkForm, work_of
+from app.queries import sessions, tasks, time_entries, timer
 from app.queries.time_entries import Overlap
 from app.queries.timer import Timer
+from app.timer_bar import Shown
 
 NO_SUCH_PROJECT = "There is no such project any more: choose another."
 NO_SUCH_TASK = "There is no such task any more: choose another."
@@ -41,47 +30,6 @@ CHANGED = "This timer was changed meanwhile; it is now called “{}”. Save aga
 IN_THE_FUTURE = "“{}” had not begun yet by this clock. It was stopped after a second; edit its times."
 
 blueprint = Blueprint("timer", __name__, url_prefix="/timer")
-
-
-class Shown(NamedTuple):
-    """A running timer, and what has to be asked about it. `seconds` is how long it has run; `zone` is of its times."""
-
-    entry: Timer
-    seconds: int
-    is_forgotten: bool
-    is_too_long: bool
-    activity: datetime
-    zone: str
-
-    @property
-    def asks(self) -> bool:
-        """Whether its user has to say what became of it."""
-        return self.is_forgotten or self.is_too_long
-
-    @property
-    def activity_fits(self) -> bool:
-        """Whether it could end at the last activity."""
-        return not timers.is_too_long(self.entry.start, self.activity)
-
-
-class Bar(NamedTuple):
-    """What the bar shows. `key` differs when anything of it does; `next` is the page to come back to; `keep` is the
-    answer that keeps running what asks."""
-
-    running: list[Shown]
-    keep: str | None
-    latest: Timer | None
-    suggestions: list[Timer]
-    form: StartForm | None
-    now: datetime
-    next: str
-    key: str
-    is_single: bool
-
-    @property
-    def asks(self) -> bool:
-        """Whether there is such a question about any of them."""
-        return any(shown.asks for shown in self.running)
 
 
 class Work(NamedTuple):
@@ -112,57 +60,11 @@ def read_settings() -> None:
 # --- What is shown ---
 
 
-@blueprint.app_context_processor
-def for_templates() -> dict[str, Any]:
-    """Give the templates what the bar shows, None for nobody and while the database cannot be asked."""
-    return {"timer_bar": bar(), "project_choices": project_choices, "task_groups": task_groups}
-
-
-def bar() -> Bar | None:
-    """Return what the bar shows, read once a request."""
-    user = security.person()
-    if user is None or g.get("is_failing") or _is_broken():
-        return None
-    if "timer_bar" not in g:
-        recent = timer.running_and_recent(db.cursor(), user.id, security.now())
-        shown = [_shown(entry) for entry in recent.running]
-        must_answer = any(one.asks for one in shown)
-        g.timer_bar = Bar(
-            running=shown,
-            keep=_keep(shown),
-            latest=recent.latest,
-            suggestions=recent.suggestions,
-            form=None if must_answer else StartForm(formdata=None),
-            now=security.now(),
-            next=_come_back(),
-            key=_key(shown),
-            is_single=security.current_settings().single_active_timer,
-        )
-    return g.timer_bar
-
-
-def project_choices() -> list[projects.Choice]:
-    """Return the projects that forms offer, read once a request."""
-    if "project_choices" not in g:
-        g.project_choices = projects.choices(db.cursor(), security.viewer().id)
-    return g.project_choices
-
-
-def task_groups() -> list[tuple[projects.Choice, list[tuple[int, str]]]]:
-    """Return the tasks that forms offer, by project in the order of the projects, read once a request."""
-    if "task_groups" not in g:
-        of_project: dict[int, list[tuple[int, str]]] = {}
-        for task_id, name, project_id in tasks.choices(db.cursor()):
-            of_project.setdefault(project_id, []).append((task_id, name))
-        g.task_groups = [(choice, of_project[choice.id]) for choice in project_choices() if choice.id in of_project]
-    return g.task_groups
-
-
 @blueprint.get("/state")
 @security.passive
 def state() -> ResponseReturnValue:
     """Tell a page that lies open whether its bar is still right, and what time it is."""
-    return {"key": bar().key, "now": _milliseconds(_moment())}
+    return {"key": timer_bar.bar().key, "now": timer_bar.milliseconds(_moment())}
 
 
 @blueprint.get("/bar")
@@ -210,8 +112,8 @@ def stop() -> ResponseReturnValue:
         if not security.is_first_sending(cursor):
             return navigation.back()
         _must_run(entry)
-        if _shown(entry).asks:
-            raise Refused(409, "When did it end?", asked=_shown(entry), form=ForgottenForm(formdata=None))
+        if timer_bar.shown_of(entry).asks:
+            raise Refused(409, "When did it end?", asked=timer_bar.shown_of(entry), form=ForgottenForm(formdata=None))
         sentence = _stop(cursor, entry, _moment())
     flash(sentence)
     return navigation.back()
@@ -269,11 +171,12 @@ def forgotten() -> ResponseReturnValue:
         if not security.is_first_sending(cursor):
             return navigation.back()
         _must_run(entry)
-        asked = _shown(entry)
+        asked = timer_bar.shown_of(entry)
         if not asked.asks:
             raise Refused(409, "It goes on", "Somebody said already that this timer goes on. It runs.")
         if form.answer.data in (KEEP, KEEP_ALL) and not asked.is_too_long:
-            if _keep(_running(cursor), waiting) not in (form.answer.data, KEEP):  # of one that is left, all are meant
+            keep = timer_bar.keep_answer(_running(cursor), waiting)
+            if keep not in (form.answer.data, KEEP):  # of one that is left, all are meant
                 sentence = "The answers are other ones now: choose again."
                 raise Refused(409, "When did it end?", sentence, asked=asked, waiting=waiting)
             sessions.touch(cursor, security.viewer().session_id, security.now())
@@ -321,24 +224,12 @@ def _start_now(cursor: Cursor, work: Work, form: StartForm) -> None:
 
 def _running(cursor: Cursor) -> list[Shown]:
     recent = timer.running_and_recent(cursor, security.viewer().id, security.now(), looked_through=0)
-    return [_shown(entry) for entry in recent.running]
+    return [timer_bar.shown_of(entry) for entry in recent.running]
 
 
 def _to_answer(running: list[Shown]) -> Shown | None:
     """Return the first timer about which its user has to be asked."""
     return next((shown for shown in running if shown.asks), None)
-
-
-def _keep(running: list[Shown], waiting: StartForm | None = None) -> str | None:
-    """Return the answer that keeps running what asks, None where nothing can be kept.
-
-    Activity is noted for all timers at once, so that all are kept or none: none beside one that is too long, nor, where
-    one may run, beside what is to start.
-    """
-    asking = [shown for shown in running if shown.asks]
-    if any(shown.is_too_long for shown in asking) or (waiting and security.current_settings().single_active_timer):
-        return None
-    return KEEP_ALL if len(asking) > 1 else KEEP
 
 
 def _forgotten(asked: Shown, waiting: StartForm) -> Refused:
@@ -448,45 +339,17 @@ def _version(entry: Timer) -> str:
 
 def _page(heading: str, sentence: str = "", **page: Any) -> str:
     """The page around a form of the bar, which then shows only what runs."""
-    shown = bar()
-    keep = _keep(shown.running, page.get("waiting")) if shown else None
+    shown = timer_bar.bar()
+    keep = timer_bar.keep_answer(shown.running, page.get("waiting")) if shown else None
     if shown and page.get("asked"):
         shown = None
     elif shown and page.get("form"):
         shown = shown._replace(form=None)
     return render_template(
-        "timer/page.html", heading=heading, sentence=sentence, timer_bar=shown, keep=keep, next=_come_back(),
+        "timer/page.html", heading=heading, sentence=sentence, timer_bar=shown, keep=keep, next=timer_bar.come_back(),
         lost=typed.of_request(),
         **{"form": None, "asked": None, "edited": None, "waiting": None, **page},
     )  # fmt: skip
-
-
-def _shown(entry: Timer) -> Shown:
-    now, last_seen = security.now(), security.viewer().last_seen_at
-    return Shown(
-        entry=entry,
-        seconds=max(int((now - entry.start).total_seconds()), 0),
-        is_forgotten=timers.is_forgotten(entry.start, last_seen, now, security.current_settings().idle_timeout_minutes),
-        is_too_long=timers.is_too_long(entry.start, now),
-        activity=timers.last_activity(entry.start, last_seen),
-        zone=security.zone().key,
-    )
-
-
-def _key(running: list[Shown]) -> str:
-    return f"{zlib.crc32(repr([(shown.entry, shown.asks) for shown in running]).encode()):08x}"
-
-
-def _is_broken() -> bool:
-    """Tell whether a statement of this request failed, so that no other can be sent before the transaction ends."""
-    return "connection" in g and g.connection.info.transaction_status == TRANSACTION_STATUS_INERROR
-
-
-def _come_back() -> str:
-    """Return the page that is looked at, to come back to it; of a page of the timer, the one that it came from."""
-    if request.method == "GET" and request.url_rule is not None and request.blueprint != "timer":
-        return request.full_path.rstrip("?")
-    return security.safe_next(request.values.get("next"))
 
 
 def _moment() -> datetime:
@@ -495,18 +358,5 @@ def _moment() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
-
-
 def _local(moment: datetime) -> datetime:
     return timekeeping.to_local(moment, security.zone()).replace(tzinfo=None)
-
-
-def _local_minute(moment: datetime) -> str:
-    """Return a moment as a field of a local time takes it."""
-    return f"{_local(moment):{LOCAL_TIME}}"
-
-
-blueprint.add_app_template_filter(_milliseconds, "milliseconds")
-blueprint.add_app_template_filter(_local_minute, "local_minute")
