@@ -3,13 +3,14 @@
 import re
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from typing import NamedTuple
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time, get_date_format
 from babel.numbers import format_currency
 from flask import Flask
 
-from app import billing, durations, security, timekeeping
+from app import billing, durations, security, spans, timekeeping
 
 # Without a locale of the viewer's own: words in English, and dates that are the same in every language.
 LANGUAGE = "en"
@@ -33,6 +34,14 @@ SYSTEMS = (
 
 # More digits than any sum of money has, so that rounding one to its cents never fails.
 EXACT = Context(prec=60)
+
+
+class StartAndEnd(NamedTuple):
+    """The times of an entry as they are shown; it ends `over` days after the day in which it starts."""
+
+    start: str
+    end: str | None
+    over: int
 
 
 def shortened(text: str) -> str:
@@ -101,6 +110,15 @@ def when(value: datetime) -> str:
     return clock(value) if value_day == security.today() else f"{clock(value)} on {day(value_day)}"
 
 
+def start_and_end(start: datetime, end: datetime | None) -> StartAndEnd:
+    """Return how the times of an entry are written; a time that comes twice with the name of its zone."""
+    zone = security.zone()
+    began = timekeeping.to_local(start, zone)
+    ended = timekeeping.to_local(end, zone) if end else None
+    over = (ended.date() - began.date()).days if ended else 0
+    return StartAndEnd(_written_time(began), _written_time(ended) if ended else None, over)
+
+
 def money(amount: Decimal) -> str:
     """Return an amount in the currency of the settings, rounded half up to its smallest coin: a yen has no cents.
 
@@ -127,6 +145,11 @@ def locale_of(name: str) -> Locale | None:
         return Locale.parse(name, sep="-") if name else None
     except (ValueError, UnknownLocaleError):
         return None
+
+
+def _written_time(local: datetime) -> str:
+    written = time_of_day(local.time())
+    return f"{written} {local:%Z}" if spans.comes_twice(local) else written
 
 
 def _date_locale() -> Locale | None:

@@ -1,11 +1,8 @@
 """Time entries, by day: the front page; and each entry typed, edited, deleted and brought back."""
 
 import functools
-import itertools
-import re
-from collections.abc import Callable
-from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 from babel.numbers import get_currency_symbol
 from flask import Blueprint, abort, flash, render_template, request, url_for
@@ -13,40 +10,21 @@ from flask.typing import ResponseReturnValue
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 from psycopg2.extensions import cursor as Cursor
 
-from app import db, formats, ids, navigation, overlaps, security, tags, timekeeping, timers, typed
-from app.forms.entries import LONGEST_SEARCH, EntryForm, with_instead
+from app import db, entry_list, formats, ids, navigation, overlaps, security, tags, timekeeping, timers, typed
+from app.forms.entries import EntryForm, with_instead
 from app.forms.fields import word_of
 from app.queries import entry_pages, people, projects, tasks, time_entries, timer
-from app.queries.entry_pages import Bounds, Filters, Key, ListedEntry
 from app.queries.time_entries import Deleted, Entry, Overlap
-from app.spans import Span, SpanError, comes_twice, shown, span_of, which
+from app.spans import Span, SpanError, shown, span_of, which
 
 blueprint = Blueprint("entries", __name__)
 
 DELETED_BY_ADMIN = "An administrator deleted this entry. Ask them to bring it back if it should be there."
 INVOICED = "This entry is on an invoice, so it stays as it is. Cancel the invoice first."
-EPOCH = datetime(1970, 1, 1)
-
-
-class Day(NamedTuple):
-    """The entries of a local day, and what all of that day count, also those on another page."""
-
-    day: date
-    entries: list[ListedEntry]
-    minutes: int
-    is_whole: bool
 
 
 class ChoiceIsGoneError(Exception):
     """The task was moved to another project since it was chosen."""
-
-
-class Written(NamedTuple):
-    """The times of an entry as they are shown; it ends `over` days after the day in which it starts."""
-
-    start: str
-    end: str | None
-    over: int
 
 
 # --- The list ---
@@ -56,30 +34,23 @@ class Written(NamedTuple):
 def page() -> ResponseReturnValue:
     """Entries of the viewer, or for administrators of the user in ?user=, by day and the newest first."""
     user_id, username = _whose()
-    filters = _filters()
-    bounds = _bounds()
-    before, after = _key("before"), _key("after")
-    cursor = db.cursor()
-    found = entry_pages.read(cursor, user_id, filters, bounds, security.now(), before, after)
-    if after and not found.has_newer:  # the newest are shown as the first page shows them
-        after = None
-        found = entry_pages.read(cursor, user_id, filters, bounds, security.now())
+    listed = entry_list.read(user_id)
     return render_template(
         "entries/page.html",
-        page=found,
-        days=_days(found),
+        page=listed.page,
+        days=listed.days,
         username=username,
-        filters=filters,
-        is_filtered=any(value not in ("", None) for value in filters),
-        older=_place(found.entries[-1].key) if found.entries and found.has_older else None,
-        newer=_place(found.entries[0].key) if found.entries and found.has_newer else None,
+        filters=listed.filters,
+        is_filtered=listed.is_filtered,
+        older=listed.older,
+        newer=listed.newer,
         today=security.today(),
         currency=get_currency_symbol(security.current_settings().currency, locale=formats.LANGUAGE),
         shown_notes=entry_pages.SHOWN_NOTES,
         tags_of=tags.split,
-        written=_written,
-        address=functools.cache(_address),  # a page has few projects and tags, and many entries
-        address_by_id=_address_by_id,
+        written=formats.start_and_end,
+        address=functools.cache(entry_list.address),  # a page has few projects and tags, and many entries
+        address_by_id=entry_list.address_by_id,
     )
 
 
@@ -87,93 +58,13 @@ def _whose() -> tuple[int, str | None]:
     """Return whose entries are asked for, by id, and by name where they are another's."""
     if "user" not in request.args:
         return security.viewer().id, None
-    asked = _number("user")
+    asked = ids.parse(request.args["user"])
     if asked == security.viewer().id:
         return asked, None
     username = people.name_of(db.cursor(), asked) if security.viewer().is_admin and asked else None
     if username is None:
         abort(404)
     return asked, username
-
-
-def _filters() -> Filters:
-    text = "".join(character for character in request.args.get("q", "") if character.isprintable())
-    filters = Filters(text.strip()[:LONGEST_SEARCH], _number("project"), _number("task"))
-    if "day" not in request.args:
-        return filters
-    try:
-        day = date.fromisoformat(request.args["day"])
-        since, until = timekeeping.days_from(day, 1, security.zone()).bounds
-    except (ValueError, OverflowError):
-        abort(404)
-    return filters._replace(since=since, until=until)
-
-
-def _number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    number = ids.parse(text)
-    if text and number is None:
-        abort(404)
-    return number
-
-
-def _key(name: str) -> Key | None:
-    """Read the place of a page: microseconds since 1970 and an id."""
-    found = re.fullmatch(r"(-?[0-9]{1,17})-([0-9]{1,19})", request.args.get(name, ""))
-    if found is None:
-        return None
-    try:
-        return Key(EPOCH + timedelta(microseconds=int(found[1])), min(int(found[2]), ids.LARGEST))
-    except OverflowError:
-        abort(404)
-
-
-def _place(key: Key) -> str:
-    return f"{(key.start - EPOCH) // timedelta(microseconds=1)}-{key.id}"
-
-
-def _address(**changes: object) -> str:
-    """Return the address of this list with other filters; of another filter the first page."""
-    kept = {name: request.args[name] for name in ("user", "q", "project", "task", "day") if request.args.get(name)}
-    return url_for("entries.page", **{**kept, **changes})
-
-
-def _address_by_id(endpoint: str) -> Callable[[int], str]:
-    """Return what makes the address of an entry from its id, quicker than asking for each of the many on a page."""
-    before, after = url_for(endpoint, entry_id=ids.LARGEST).split(str(ids.LARGEST))
-    return lambda entry_id: f"{before}{entry_id}{after}"
-
-
-def _bounds() -> Bounds:
-    today = security.today()
-    week = timekeeping.days_from(timekeeping.monday_of(today), 7, security.zone()).bounds
-    return Bounds(week[today.weekday()], week[today.weekday() + 1], week[0], week[7])
-
-
-def _days(found: entry_pages.Page) -> list[Day]:
-    beside: dict[date, list[int]] = {}
-    for entry in found.beside:
-        beside.setdefault(formats.local_day(entry.start), []).append(entry.minutes)
-    days = []
-    for day, listed in itertools.groupby(found.entries, key=lambda entry: formats.local_day(entry.start)):
-        entries = list(listed)
-        others = beside.get(day, [])
-        days.append(Day(day, entries, sum(entry.minutes for entry in entries) + sum(others), not others))
-    return days
-
-
-def _written(start: datetime, end: datetime | None) -> Written:
-    """Return how the times of an entry are written; a time that comes twice with the name of its zone."""
-    zone = security.zone()
-    began = timekeeping.to_local(start, zone)
-    ended = timekeeping.to_local(end, zone) if end else None
-    over = (ended.date() - began.date()).days if ended else 0
-    return Written(_written_time(began), _written_time(ended) if ended else None, over)
-
-
-def _written_time(local: datetime) -> str:
-    written = formats.time_of_day(local.time())
-    return f"{written} {local:%Z}" if comes_twice(local) else written
 
 
 # --- An entry by hand ---
@@ -459,7 +350,7 @@ def _columns(form: EntryForm, span: Span, credited: int | None, billable: bool) 
 
 def _tell(done: str, span: Span, others: list[Overlap]) -> None:
     """Say which times were written, over midnight or not, and with which other entries they overlap."""
-    written = _written(span.start, span.end)
+    written = formats.start_and_end(span.start, span.end)
     over = {0: "", 1: " the next day"}.get(written.over, f" {written.over} days later")
     credited = formats.hours(timekeeping.credited_minutes(_credited(span)))
     flash(f"{done}: {written.start} to {written.end}{over} = {credited}", "saved")
@@ -479,7 +370,7 @@ def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> 
         entry=entry,
         is_stale=is_stale,
         next=_next(),
-        written=_written,
+        written=formats.start_and_end,
     )
 
 
