@@ -41,7 +41,7 @@ class EntryList(NamedTuple):
 
 
 def read(user_id: int) -> EntryList:
-    """Return those entries of the user that the address asks for; a page of 404 where it cannot be understood."""
+    """Return those entries of the user that the address asks for; a page of 404 where a filter cannot be understood."""
     filters = _filters()
     bounds = _bounds()
     before, after = _key("before"), _key("after")
@@ -95,7 +95,7 @@ def _number(name: str) -> int | None:
 
 
 def _key(name: str) -> Key | None:
-    """Read the place of a page: microseconds since 1970 and an id."""
+    """Read the place of a page, microseconds since 1970 and an id; None, which is the first page, where it is none."""
     found = re.fullmatch(r"(-?[0-9]{1,17})-([0-9]{1,19})", request.args.get(name, ""))
     if found is None:
         return None

@@ -159,5 +159,6 @@ def _date_locale() -> Locale | None:
 def init_app(app: Flask) -> None:
     """Offer the formats to the templates, whose tags leave no blank lines behind."""
     app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
-    for format_value in (hours, day, full_day, clock, time_of_day, local_day, moment, when, money, browser):
+    filters = (hours, day, full_day, clock, time_of_day, local_day, moment, when, start_and_end, money, browser)
+    for format_value in filters:
         app.add_template_filter(format_value)

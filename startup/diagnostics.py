@@ -1,4 +1,4 @@
-"""What PostgreSQL says of a failure, on one line of the log."""
+"""A failure in PostgreSQL, on one line: what it said, and the statement that failed."""
 
 import re
 

@@ -70,7 +70,8 @@ def heal(
     `before_each` is called before each try. What cannot be mended is told, and remembered, so that it is not tried at
     every start; but rows that break a constraint may be mended at any time.
     """
-    from startup.apply import apply_again, replay  # yoyo, which a start with nothing to do never needs
+    # Yoyo and the reading of statements, which a start with nothing to do never needs.
+    from startup.apply import apply_again, replay
     from startup.diagnostics import message_of
     from startup.patience import Patience, passes, passes_later
 

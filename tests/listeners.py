@@ -51,7 +51,7 @@ def listening(answer: bytes = b"", *, greets: bool = False, silent: bool = False
 
 
 def closed_port() -> int:
-    """Give a port of 127.0.0.1 on which nothing listens: one of this worker's own, which the kernel gives nobody."""
+    """Give a port of 127.0.0.1 on which nothing listens, and which neither the kernel nor another worker gives out."""
     while True:
         port = FIRST_PORT + next(_numbers) % PORTS
         with contextlib.suppress(OSError), socket.socket() as taken:

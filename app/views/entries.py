@@ -48,7 +48,6 @@ def page() -> ResponseReturnValue:
         currency=get_currency_symbol(security.current_settings().currency, locale=formats.LANGUAGE),
         shown_notes=entry_pages.SHOWN_NOTES,
         tags_of=tags.split,
-        written=formats.start_and_end,
         address=functools.cache(entry_list.address),  # a page has few projects and tags, and many entries
         address_by_id=entry_list.address_by_id,
     )
@@ -370,7 +369,6 @@ def _form_page(form: EntryForm, entry: Entry | None, is_stale: bool = False) -> 
         entry=entry,
         is_stale=is_stale,
         next=_next(),
-        written=formats.start_and_end,
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -72,6 +73,14 @@ def converted(migrated, run_runner):
         return times(migrated)
 
     return convert
+
+
+def test_it_applies_no_migration_and_does_without_yoyo(migrated, run_runner):
+    insert(migrated, (1, "2025-08-18 08:00:00", None, None))
+    keep(migrated)
+    result = run_runner("localize", "Europe/Rome", database=migrated, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert times(migrated) == {1: ("2025-08-18 06:00:00", None)}
+    assert "| " in result.stderr and not re.search(r"\| +yoyo\b", result.stderr)
 
 
 # --- What the values become ---

@@ -120,7 +120,7 @@ def test_from_the_invitation_to_a_report(new_page, migrated, run_runner):
     page.get_by_role("button", name="Make the project").click()
     page.get_by_role("heading", name="Relaunch").wait_for()
 
-    week = of_week(monday())  # before the timer starts, so that its entry is of a later week at any time of a Sunday
+    week = of_week(monday())  # asked before the timer runs: if Sunday ends meanwhile, its entry is of a later week
     navigation.get_by_role("link", name="Timer").click()
     page.get_by_role("heading", name="No entries yet").wait_for()  # the bar is on the page before too
     page.get_by_label("What are you working on?").fill("Sketch")

@@ -85,6 +85,21 @@ def test_a_moment_belongs_to_its_local_day(seen_by):
 
 
 @pytest.mark.parametrize(
+    ("start", "end", "written"),
+    [
+        (datetime(2026, 3, 9, 8), datetime(2026, 3, 9, 9, 30), ("09:00", "10:30", 0)),
+        (datetime(2026, 3, 9, 8), None, ("09:00", None, 0)),
+        (datetime(2026, 3, 9, 22), datetime(2026, 3, 9, 23), ("23:00", "00:00", 1)),
+        (datetime(2026, 10, 24, 23), datetime(2026, 10, 25, 1, 5), ("01:00", "02:05 CET", 0)),
+        (datetime(2026, 10, 25, 0, 5), datetime(2026, 10, 27, 1, 5), ("02:05 CEST", "02:05", 2)),
+    ],
+)
+def test_times_of_an_entry_say_how_many_days_later_it_ends_and_which_hour_is_meant(seen_by, start, end, written):
+    seen_by(timezone="Europe/Rome")
+    assert formats.start_and_end(start, end) == written
+
+
+@pytest.mark.parametrize(
     ("amount", "currency", "written"),
     [
         ("79.995", "EUR", "€80.00"),

@@ -97,7 +97,7 @@ def test_the_next_start_takes_away_what_a_killed_one_left_and_no_other(serve, mi
     killed.process.wait()
     wait_for(lambda: not Path(f"/proc/{worker}").exists())  # it sees that its master is gone
     served = serve(migrated.url, WEB_CONCURRENCY="1")  # or another test's start, a moment sooner
-    wait_for(lambda: not left.exists())  # the other start may be at it
+    wait_for(lambda: not left.exists(), 5)  # the other start may be at it
     assert folder_of_figures(living) == kept and kept.exists()
     assert folder_of_figures(served).exists()
 

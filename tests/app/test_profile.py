@@ -181,7 +181,7 @@ def test_sessions_fit_a_phone_however_long_their_times_are(as_user, open_page, m
     """Whatever time of day it is: an hour of two digits in twelve, and the longest of each locale's dates."""
     as_user("alice")
     page = open_page("alice", "/profile", viewport={"width": 360, "height": 640})
-    # 12:58 pm in Rome, ahead of any clock, so that no visit is noted; December is as long as a month gets.
+    # 12:58 pm in Rome, with a day and a month of two digits; ahead of any clock, so that no visit is noted.
     longest = "timestamp '2099-12-23 11:58', created_at = '2099-12-23 11:58', expires_at = '2100-01-22'"
     migrated.execute(f"UPDATE sign_in_sessions SET user_agent = 'SamsungBrowser Android', last_seen_at = {longest}")
     migrated.execute("INSERT INTO display_preferences (user_id, time_format) VALUES (%s, '12h')", cast["alice"])

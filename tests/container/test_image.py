@@ -58,6 +58,7 @@ def run(image: str, *command: str, options: tuple[str, ...] = ()) -> subprocess.
 
 def python(image: str, program: str) -> str:
     """What a Python program prints in the image."""
+    # A network of its own would give this machine an address that other tests see come and go.
     return podman("run", "--rm", "--network=none", "--entrypoint=python", image, "-c", program).stdout
 
 

@@ -18,14 +18,15 @@ import pytest
 from local_postgres import DatabaseError
 from local_postgres.account import UNUSED_UIDS, idle_account, unused_uid
 from local_postgres.leftovers import becomes_true, recorded_pid, remove_runtime_folder, server_processes
-from local_postgres.server import LocalServer
+from local_postgres.server import STOP_SECONDS, LocalServer
 from local_postgres.wheel import copy_wheel, wheel_binaries
 
 SCRIPT = Path(database.__file__)
 AS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.needs("root")
 
-SECONDS = 90  # more than a server is given to stop
+SECONDS = STOP_SECONDS + 30
+
 # A command that says where its database is, and stays until it is told to end.
 STAY = [
     sys.executable,

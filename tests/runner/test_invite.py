@@ -290,4 +290,5 @@ def serve_on_a_terminal(database, code: int = 0) -> str:
         with contextlib.suppress(OSError):  # the other end is closed
             while piece := screen.read(4096):
                 said += piece
+        assert said
         return said.decode()

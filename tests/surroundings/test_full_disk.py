@@ -6,9 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import psycopg2
 import pytest
 from background import running
-from installation import SLOW_ANSWER, contents_of, errors_in
+from installation import SLOW_ANSWER, contents_of, errors_in, wait_for
 from listeners import closed_port
 from local_postgres.account import give_to
 
@@ -124,6 +125,15 @@ def small_server(own_server):
     folder.rmdir()
 
 
+def lets_in(server) -> bool:
+    """Tell whether a server can be asked."""
+    try:
+        server.connect().close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
 class TestTheWholeCluster:
     """Its log of transactions lies on it too: the server cannot commit, and may go down."""
 
@@ -157,8 +167,9 @@ class TestTheWholeCluster:
             result = installation.run("migrate", database=migrated, env={"DATABASE_WAIT_SECONDS": "5"})
         assert result.returncode in (5, 6)
         assert re.search("No space left on device|lost", errors_in(result)[-1])
-        migrated.server.local.stop()  # if it has not ended itself, or is about to
-        migrated.server.local.start()
+        wait_for(lambda: not migrated.server.local.pid or lets_in(migrated.server))  # it may be about to end
+        if not migrated.server.local.pid:
+            migrated.server.local.start()
         (installation.sql / f"{installation.ids[-1]}.sql").write_text("CREATE TABLE made_it (id INTEGER);\n")
         result = installation.run("migrate", database=migrated)
         assert result.returncode == 0, result.stderr
