@@ -42,7 +42,13 @@ SELECT '55000', pg_catalog.format(
 ), position
 FROM ours
 JOIN pg_attribute ON attrelid = relation AND attname = 'id' AND attidentity = ''
-WHERE relowner <> current_user::regrole AND pg_get_serial_sequence(qualified, 'id') IS NULL
+WHERE pg_get_userbyid(relowner) <> current_user
+    AND NOT EXISTS (
+        SELECT FROM pg_depend
+        JOIN pg_sequence ON seqrelid = objid
+        WHERE classid = 'pg_class'::regclass AND refclassid = classid
+            AND refobjid = attrelid AND refobjsubid = attnum AND deptype = 'a'
+    )
 
 UNION ALL
 -- insufficient_privilege

@@ -1,8 +1,8 @@
 """What test_any_old_database.py and the samples have found, each with the least that shows it."""
 
 from adoption.checks import TRIAL, require_refusal
-from adoption.traits import BASE, REFUSED
-from adoption.trial import old_database, require_adoption
+from adoption.traits import BASE, REFUSED, TRAITS
+from adoption.trial import old_database, require_adoption, try_refusal
 from installation import contents_of, yoyo
 
 ENTRY = "INSERT INTO time_entries (id, start_time) VALUES (1, '2025-01-01 09:00');\n"
@@ -28,6 +28,27 @@ def test_ids_of_entries_that_are_used_twice_do_not_hide_what_else_is_in_the_way(
         start = laboratory.forks.run("migrate", url=database.url)
         require_refusal(before, database, start, [dirty])
         assert "primary key time_entries: " in start.said
+
+
+def test_settings_as_key_and_value_do_not_hide_what_is_in_the_way(laboratory):
+    """They have no id, and to look for its sequence failed, which was the only reason told."""
+    traits = [trait for trait in TRAITS if trait.name == "settings as key and value"]
+    traits += [trait for trait in REFUSED if trait.name == "a user without a name"]
+    assert len(traits) == 2
+    try_refusal(laboratory, "", traits)
+
+
+def test_a_role_with_capitals_in_its_name_is_told_what_is_in_the_way(laboratory):
+    """Its name was looked for in small letters."""
+    (dirty,) = (trait for trait in REFUSED if trait.name == "a user without a name")
+    with old_database(laboratory, BASE + dirty.sql) as database:
+        database.execute("CREATE ROLE \"The DBA\" SUPERUSER LOGIN PASSWORD 'The DBA'", user="postgres")
+        try:
+            before = contents_of(database)
+            start = laboratory.forks.run("migrate", url=database.url_as("The DBA"))
+            require_refusal(before, database, start, [dirty])
+        finally:
+            database.execute('DROP ROLE "The DBA"', user="postgres")
 
 
 def test_the_last_id_of_its_type_leaves_room_for_the_next_row(laboratory):
